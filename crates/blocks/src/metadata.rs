@@ -38,7 +38,7 @@ pub async fn read(
     tenant: TenantId,
     entry: &BlockEntry,
 ) -> Result<Vec<FamilyMetadata>, Error> {
-    let directory = keys::block(tenant, entry.id);
+    let directory = keys::block(tenant, entry);
     let block = Block::open(
         bucket.store(),
         directory.clone(),

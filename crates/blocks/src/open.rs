@@ -110,7 +110,7 @@ impl Blocks {
         reads: &Reads,
     ) -> Result<Arc<Block>, duramen_block::Error> {
         let cell = self.open.cell(tenant, entry.id, bytes_of(&entry.stats));
-        let directory = keys::block(tenant, entry.id);
+        let directory = keys::block(tenant, entry);
 
         let open = || {
             Block::open(
@@ -133,7 +133,7 @@ impl Blocks {
         reads: &Reads,
     ) -> Result<BlockSource, duramen_source::Error> {
         let opened = self.get(tenant, entry, reads).await;
-        let block = opened.map_err(|error| error.of_block(&keys::block(tenant, entry.id)))?;
+        let block = opened.map_err(|error| error.of_block(&keys::block(tenant, entry)))?;
 
         Ok(BlockSource::new(block))
     }

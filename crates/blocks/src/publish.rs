@@ -48,7 +48,7 @@ impl Publisher {
 
         for file in &entry.stats.files {
             let path = block.path(&file.name);
-            let key = keys::block_file(tenant, entry.id, &file.name);
+            let key = keys::block_file(tenant, entry, &file.name);
             let mut check = verifier.file(&file.name, path.clone())?;
             let length = check.bytes();
             let compare = |bytes: &[u8]| check.push(bytes).map_err(Into::into);
@@ -58,7 +58,7 @@ impl Publisher {
                 .await?;
         }
 
-        let meta_key = keys::block_file(tenant, entry.id, META_FILE);
+        let meta_key = keys::block_file(tenant, entry, META_FILE);
         self.bucket.put(&meta_key, verifier.meta).await?;
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Publisher {
         let MemoryBlock { entry, files } = block;
 
         for (name, bytes) in files {
-            let key = keys::block_file(tenant, entry.id, &name);
+            let key = keys::block_file(tenant, &entry, &name);
             self.bucket.put_large(&key, bytes).await?;
         }
 

@@ -160,11 +160,11 @@ impl Chain {
 /// The header of an object. All of it is text: see `docs/formats/bucket.md`.
 ///
 /// ```text
-/// duramen-chain 0 crc32c=xxxxxxxx slot=dddddddddddddddddddd bytes=dddddddddd writer=<ulid> attempt=<ulid>\n
+/// duramen-chain 1 crc32c=xxxxxxxx slot=dddddddddddddddddddd bytes=dddddddddd writer=<ulid> attempt=<ulid>\n
 /// ```
 const MAGIC: &str = "duramen-chain ";
-const FORMAT: u64 = 0;
-const CRC_START: usize = MAGIC.len() + "0 crc32c=".len();
+const FORMAT: u64 = 1;
+const CRC_START: usize = MAGIC.len() + "1 crc32c=".len();
 /// The CRC covers all bytes from here to the end of the object.
 const CRC_END: usize = CRC_START + 8;
 const HEADER_BYTES: usize = CRC_END
@@ -297,7 +297,7 @@ mod tests {
 
         assert_eq!(
             std::str::from_utf8(&object).unwrap(),
-            "duramen-chain 0 crc32c=a6e2710e slot=00000000000000000003 bytes=0000000002 \
+            "duramen-chain 1 crc32c=a6e2710e slot=00000000000000000003 bytes=0000000002 \
              writer=00000000000000000000000007 attempt=00000000000000000000000009\n{}"
         );
     }
@@ -344,7 +344,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_an_entry_or_an_error(bytes: Vec<u8>, header in "duramen-chain 0 crc32c=.{0,200}") {
+        fn any_bytes_are_an_entry_or_an_error(bytes: Vec<u8>, header in "duramen-chain 1 crc32c=.{0,200}") {
             let _ = decode(&key(), 3, &bytes.into());
             let _ = decode(&key(), 3, &header.into());
         }

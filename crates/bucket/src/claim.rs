@@ -121,7 +121,7 @@ struct Mark {
     started: u64,
 }
 
-const FORMAT: u64 = 0;
+const FORMAT: u64 = 1;
 
 /// The writer name of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

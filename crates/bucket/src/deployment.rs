@@ -14,20 +14,20 @@ use crate::{Bucket, Error, keys};
 pub struct Deployment {
     #[serde(rename = "deployment")]
     pub id: Ulid,
-    /// The version of the key layout. A store with a later version is refused.
+    /// The version of all formats in the store. A store with another version is refused.
     pub format: u64,
 }
 
 impl Deployment {
-    /// The only layout version so far.
-    pub const FORMAT: u64 = 0;
+    /// The version that this program reads and writes.
+    pub const FORMAT: u64 = 1;
     const BYTES_MAX: u64 = 64 << 10;
 
     /// Reads which deployment the store belongs to. If it belongs to none, makes a new identity for
     /// it. One GET; the first time also one PUT and another GET.
     ///
     /// # Errors
-    /// [`Error::Format`] if the store has a later layout, [`Error::Corrupt`] if its identity cannot
+    /// [`Error::Format`] if the store has another format, [`Error::Corrupt`] if its identity cannot
     /// be read.
     pub async fn open(bucket: &Bucket) -> Result<Self, Error> {
         let key = Path::from(keys::DEPLOYMENT);

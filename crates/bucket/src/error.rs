@@ -46,9 +46,9 @@ pub enum Error {
     #[error("an object is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
 
-    /// A later version of this program has written this. This version cannot read it.
+    /// Another version of this program has written this. This version cannot read it.
     #[error(
-        "an object has a format that this version does not read. key=`{key}`, found=`{found}`, known=`{known}`"
+        "format {found} of an object is not supported; this version reads format {known}. key=`{key}`"
     )]
     Format { key: String, found: u64, known: u64 },
 

@@ -1,6 +1,6 @@
 //! The keys of all objects in the bucket. `docs/formats/bucket.md` shows them as a picture.
 
-use duramen_model::{BlockId, TenantId};
+use duramen_model::{BlockEntry, TenantId};
 use object_store::path::Path;
 
 /// The identity of the deployment that owns the store.
@@ -71,20 +71,23 @@ pub fn blocks(tenant: TenantId) -> Path {
     self::tenant(tenant).join("blocks")
 }
 
-/// The prefix of one block. SQL engines read `block=` as a partition.
-pub fn block(tenant: TenantId, block: BlockId) -> Path {
-    blocks(tenant).join(format!("block={block}"))
+/// The prefix of one block, which the manifest of `tenant` names. It is in the folder of the
+/// block's home tenant. SQL engines read `block=` as a partition.
+pub fn block(tenant: TenantId, entry: &BlockEntry) -> Path {
+    blocks(entry.home_of(tenant)).join(format!("block={}", entry.id))
 }
 
 /// The key of one file of a block.
-pub fn block_file(tenant: TenantId, block: BlockId, file: &str) -> Path {
-    self::block(tenant, block).join(file)
+pub fn block_file(tenant: TenantId, entry: &BlockEntry, file: &str) -> Path {
+    block(tenant, entry).join(file)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use duramen_model::{BlockId, BlockStats, Content, Order, OrderRange, WriterId};
     use ulid::Ulid;
+
+    use super::*;
 
     #[test]
     fn slots_sort_as_numbers_do() {
@@ -103,12 +106,56 @@ mod tests {
         }
     }
 
+    fn entry(home: Option<TenantId>) -> BlockEntry {
+        let order = Order {
+            opened: 1,
+            writer: WriterId(Ulid(3)),
+            flush: 1,
+        };
+
+        let stats = BlockStats {
+            series: 0,
+            samples: 0,
+            histograms: 0,
+            exemplars: 0,
+            families: 0,
+            ttl_max_ms: 0,
+            min_ts_ms: 0,
+            max_ts_ms: 0,
+            names: None,
+            files: Vec::new(),
+            meta_bytes: 0,
+            meta_crc32c: 0,
+        };
+
+        BlockEntry {
+            id: BlockId(Ulid(2)),
+            order: OrderRange {
+                min: order,
+                max: order,
+            },
+            level: 0,
+            resolution_ms: None,
+            retention: String::new(),
+            home,
+            content: Content::default(),
+            stats,
+        }
+    }
+
     #[test]
     fn a_block_is_a_hive_partition() {
-        let path = block_file(TenantId(Ulid(1)), BlockId(Ulid(2)), "series.parquet");
+        let path = block_file(TenantId(Ulid(1)), &entry(None), "series.parquet");
         assert_eq!(
             path.as_ref(),
             "t/00000000000000000000000001/blocks/block=00000000000000000000000002/series.parquet"
         );
+    }
+
+    #[test]
+    fn the_objects_of_a_block_are_at_its_home() {
+        let home = TenantId(Ulid(9));
+        let of_clone = block(TenantId(Ulid(1)), &entry(Some(home)));
+        assert_eq!(of_clone, block(home, &entry(None)));
     }
 }

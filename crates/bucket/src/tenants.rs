@@ -51,7 +51,7 @@ struct Group {
     tenants: Vec<Tenant>,
 }
 
-const FORMAT: u64 = 0;
+const FORMAT: u64 = 1;
 
 impl Tenants {
     /// Reads the register. One LIST for each 1,000 tenants and one GET for each 256.

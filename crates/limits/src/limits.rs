@@ -45,7 +45,8 @@ pub struct IngestLimits {
     /// The longest label name.
     #[serde(with = "size")]
     pub label_name_bytes_max: usize,
-    /// The longest label value. Every query that reads the series carries it.
+    /// The longest label value. Every query that reads the series carries it. A metric name has at
+    /// most 8 KiB, whatever this says.
     #[serde(with = "size")]
     pub label_value_bytes_max: usize,
     /// How far a sample may be ahead of the clock. Longer: a sender with a wrong clock does more

@@ -2,8 +2,8 @@
 
 use duramen_bucket::WriterIdentity;
 
-use crate::change::Change;
-use crate::edit::{Commit, Edit};
+use crate::change::Commit;
+use crate::edit::Edit;
 use crate::state::{Process, State, Violation};
 
 impl State {
@@ -11,17 +11,8 @@ impl State {
     pub fn apply(&mut self, edit: &Edit) -> Result<(), Violation> {
         self.check_process(edit)?;
 
-        for change in &edit.changes {
-            change.check(self, edit.process())?;
-        }
-
-        if edit.is_fence() && edit.changes.len() > 1 {
-            return Err(Violation::FenceWithChange);
-        }
-
-        for change in &edit.changes {
-            change.apply(self);
-        }
+        edit.changes.check(self, edit.process())?;
+        edit.changes.apply(self);
 
         self.epochs.insert(
             edit.writer,
@@ -66,7 +57,6 @@ impl State {
     /// Whether the commit of `process` has already happened: it changes something, and all of its
     /// changes are in the state.
     pub fn has(&self, commit: &Commit, process: WriterIdentity) -> bool {
-        let is_in = |change: &Change| change.is_in(self, process);
-        !commit.changes.is_empty() && commit.changes.iter().all(is_in)
+        commit.is_in(self, process)
     }
 }

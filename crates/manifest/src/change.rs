@@ -1,8 +1,9 @@
 //! The kinds of changes in an edit, one file for each.
 //!
 //! The changes of an edit happen together or not at all: all are checked against the state before
-//! the first is applied. A new kind of change needs a file here, a variant of [`Change`], and its
-//! fields in the wire form in `edit.rs`.
+//! the first is applied. A new kind of change needs a file here, a field of [`Commit`] and a later
+//! version of the format: its edits raise `reader_version_min`, because an older reader does not
+//! know the field and refuses the object.
 //!
 //! - [`fence`]: refuses later edits of earlier processes of a writer.
 //! - [`replace`]: removes blocks and adds blocks that take their place. A flush only adds.
@@ -12,56 +13,145 @@ pub mod fence;
 pub mod flush;
 pub mod replace;
 
-use duramen_bucket::WriterIdentity;
+use std::sync::Arc;
 
+use duramen_bucket::WriterIdentity;
+use duramen_model::{BlockEntry, BlockId};
+use serde::{Deserialize, Serialize};
+
+use crate::flushed::Flushed;
 use crate::state::{State, Violation};
+use crate::table;
 
 pub use fence::Fence;
 pub use flush::Flush;
 pub use replace::Replace;
 
-/// One change of a state. Pure: no I/O, no clock.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    Fence(Fence),
-    Replace(Replace),
-    Flush(Flush),
+/// The changes of a commit, at most one of each kind. All of them happen, or none.
+///
+/// These names are reserved for later versions: `open`, `release`, `horizon`, `quarantine`,
+/// `retention`, `rollups`, `snapshots`, `tombstones`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Fence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<Replace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flush: Option<Flush>,
 }
 
-impl Change {
-    /// Checks whether the change can be applied to `state` when `process` makes it.
+impl Commit {
+    /// Makes the commit of a flush: all samples up to `flushed` are in blocks, the last of them in
+    /// `blocks`. All objects of these must be durable already.
+    ///
+    /// The commit has an effect only once: see [`crate::Manifests::commit`].
+    pub fn flush(blocks: Vec<BlockEntry>, flushed: Flushed) -> Self {
+        Self {
+            flush: Some(Flush(flushed)),
+            ..Self::replace(Vec::new(), blocks)
+        }
+    }
+
+    /// Makes a commit that replaces the blocks `remove` by `add`. All objects of `add` must be
+    /// durable already.
+    pub fn replace(remove: Vec<BlockId>, add: Vec<BlockEntry>) -> Self {
+        let add: Vec<_> = add.into_iter().map(Arc::new).collect();
+        let is_change = !add.is_empty() || !remove.is_empty();
+
+        Self {
+            replace: is_change.then_some(Replace { add, remove }),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn fence() -> Self {
+        Self {
+            fence: Some(Fence {}),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the commit fences processes instead of changing data.
+    pub const fn is_fence(&self) -> bool {
+        self.fence.is_some()
+    }
+
+    /// Checks whether the changes can be applied to `state` when `process` makes them. Pure: no
+    /// I/O, no clock.
     pub(crate) fn check(&self, state: &State, process: WriterIdentity) -> Result<(), Violation> {
-        match self {
-            Self::Fence(fence) => fence.check(state, process),
-            Self::Replace(replace) => replace.check(state),
-            Self::Flush(flush) => flush.check(state, process),
+        let Self {
+            fence,
+            replace,
+            flush,
+        } = self;
+
+        if let Some(fence) = fence {
+            fence.check(state, process)?;
+
+            if replace.is_some() || flush.is_some() {
+                return Err(Violation::FenceWithChange);
+            }
         }
+
+        if let Some(flush) = flush {
+            flush.check(state, process)?;
+        }
+
+        if let Some(replace) = replace {
+            replace.check(state)?;
+        }
+
+        Ok(())
     }
 
-    /// Applies the change, which must have passed the check.
+    /// Applies the changes, which must have passed the check.
     pub(crate) fn apply(&self, state: &mut State) {
-        match self {
+        let Self {
             // Each edit records its process. A fence has no other effect.
-            Self::Fence(Fence) => {}
-            Self::Replace(replace) => replace.apply(state),
-            Self::Flush(flush) => flush.apply(state),
+            fence: _,
+            replace,
+            flush,
+        } = self;
+
+        if let Some(replace) = replace {
+            replace.apply(state);
+        }
+
+        if let Some(flush) = flush {
+            flush.apply(state);
         }
     }
 
-    /// Whether the change of `process` has already happened.
+    /// Whether the commit of `process` has already happened: it changes something, and all of its
+    /// changes are in `state`.
     pub(crate) fn is_in(&self, state: &State, process: WriterIdentity) -> bool {
-        match self {
-            Self::Fence(fence) => fence.is_in(state, process),
-            Self::Replace(replace) => replace.is_in(state),
-            Self::Flush(flush) => flush.is_in(state),
-        }
+        let Self {
+            fence,
+            replace,
+            flush,
+        } = self;
+
+        let is_change = fence.is_some() || replace.is_some() || flush.is_some();
+
+        is_change
+            && fence.is_none_or(|fence| fence.is_in(state, process))
+            && replace.as_ref().is_none_or(|replace| replace.is_in(state))
+            && flush.is_none_or(|flush| flush.is_in(state))
     }
 
-    /// How many blocks the change names.
-    pub(crate) const fn blocks(&self) -> usize {
-        match self {
-            Self::Replace(Replace { add, remove }) => add.len() + remove.len(),
-            Self::Fence(_) | Self::Flush(_) => 0,
-        }
+    /// Estimates the length of the changes as text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        const OTHERS: usize = 400;
+        const REMOVED: usize = 30;
+
+        let replace = self.replace.as_ref();
+        let of_replace = replace.map_or(0, |replace| {
+            let added = replace.add.iter().map(|entry| table::text_bytes(entry));
+            added.sum::<usize>() + replace.remove.len() * REMOVED
+        });
+
+        OTHERS + of_replace
     }
 }

@@ -50,6 +50,13 @@ pub enum Error {
     #[error("the manifest is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
 
+    /// An earlier version of this program, from before the format was fixed, has written this.
+    #[error(
+        "manifest format {found} is not supported; this version reads format {}. key=`{key}`",
+        crate::VERSION
+    )]
+    Format { key: String, found: u64 },
+
     /// A later version of this program has written this. This version must not read it, or must not
     /// write after it.
     #[error(
@@ -66,7 +73,7 @@ impl Error {
             Self::Fenced { .. } | Self::Twin { .. } => ErrorKind::Fenced,
             Self::Refused { .. } => ErrorKind::Internal,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Version { .. } => ErrorKind::Invalid,
+            Self::Version { .. } | Self::Format { .. } => ErrorKind::Invalid,
         }
     }
 }

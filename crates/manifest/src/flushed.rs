@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 /// How much of a writer's WAL is in blocks: everything before `position`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Flushed {
     pub writer: WriterId,
     /// The epoch of the process that flushed.
     pub epoch: u64,
     /// The process that flushed. It differs from other processes with the same epoch.
-    #[serde(default, skip_serializing_if = "Incarnation::is_unknown")]
     pub incarnation: Incarnation,
     /// The first position of the writer's WAL that is not in a block of this tenant. It never
     /// decreases.

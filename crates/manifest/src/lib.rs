@@ -1,25 +1,34 @@
 //! The manifest: which blocks are live, and how much of each writer's WAL has been flushed. Each
 //! tenant has one chain of edits.
 //!
-//! - [`change`]: the kinds of changes, one file for each, with their checks.
-//! - [`Commit`] is a requested change. An [`Edit`] is its recorded form.
+//! - [`Commit`] is a requested change: at most one of each kind of [`change`]. An [`Edit`] is its
+//!   recorded form, with what later versions may add ([`optional`]).
 //! - [`State`] is the result of all edits. [`State::apply`] is pure and refuses an edit that breaks
-//!   an invariant.
+//!   an invariant: of one entry ([`entry`]), or of the blocks of one output (`siblings`).
+//! - [`object`] has the bodies of the objects: a `table` has their entries, and [`body`] packs
+//!   them.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
 //! - [`Manifests`] reads and extends the chains in the bucket.
 
 mod apply;
+pub mod body;
 pub mod change;
 pub mod edit;
+pub mod entry;
 pub mod error;
 mod flushed;
 pub mod log;
 pub mod manifests;
 pub mod object;
+pub mod optional;
+mod siblings;
 pub mod state;
+mod table;
+#[cfg(test)]
+mod volume;
 
-pub use change::{Change, Fence, Flush, Replace};
-pub use edit::{Commit, Edit, VERSION};
+pub use change::{Commit, Fence, Flush, Replace};
+pub use edit::{Edit, VERSION};
 pub use error::Error;
 pub use flushed::Flushed;
 pub use log::Log;

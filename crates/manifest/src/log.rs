@@ -8,9 +8,9 @@ use crate::edit::Edit;
 use crate::object::{Base, Tail};
 use crate::{Error, State, Violation};
 
-/// The largest number of blocks that the edits of an object name before a snapshot replaces the
-/// edits. It is also the limit for the last edit. 10,000 blocks are 6 MB.
-const BLOCKS_MAX: usize = 10_000;
+/// About how much text the edits of an object have at most before a snapshot replaces them: that of
+/// 10,000 blocks. A quarter of [`crate::body::TEXT_BYTES_MAX`], so that the next edit has room.
+const EDITS_BYTES_MAX: usize = 4 << 20;
 
 /// A tenant's manifest as one process knows it. It is a value: extending it makes another one.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +23,9 @@ pub struct Log {
 
 /// The largest number of edits that an object repeats before a snapshot replaces them.
 ///
-/// An edit of a flush is about 2 kB (three blocks of 600 bytes), so an object is 64 kB on average
-/// and 128 kB at most. A snapshot of 10,000 blocks is 6 MB; spread over 64 edits, it is 94 kB for
-/// each. More edits make commits larger. Fewer make snapshots a larger part of the cost.
+/// An edit of a flush of three blocks is 260 bytes, packed, so an object is 9 kB on average and 17 kB
+/// at most. A snapshot of 10,000 blocks is 500 kB; spread over 64 edits, it is 8 kB for each. More
+/// edits make commits larger. Fewer make snapshots a larger part of the cost.
 pub const EDITS_MAX: usize = 64;
 
 impl Log {
@@ -46,8 +46,12 @@ impl Log {
 
     /// Whether the next object must begin with a snapshot.
     pub(crate) fn is_long(&self) -> bool {
-        let blocks = || self.edits.iter().map(|edit| edit.blocks()).sum::<usize>();
-        self.edits.len() >= EDITS_MAX || blocks() >= BLOCKS_MAX
+        let bytes = || -> usize {
+            let edits = self.edits.iter();
+            edits.map(|edit| edit.changes.text_bytes()).sum()
+        };
+
+        self.edits.len() >= EDITS_MAX || bytes() >= EDITS_BYTES_MAX
     }
 
     /// Returns the log on a snapshot of an earlier state. `None` if the log has not had that state
@@ -132,8 +136,10 @@ impl Log {
 
     /// Returns the object for the sequence of this log.
     pub(crate) fn tail(&self) -> Tail {
+        let versions = self.edits.iter().map(|edit| edit.reader_version_min);
+
         Tail {
-            reader_version_min: 0,
+            reader_version_min: versions.max().unwrap_or(0),
             base: self.base.clone(),
             edits: self.edits.clone(),
         }

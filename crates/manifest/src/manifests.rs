@@ -10,9 +10,10 @@ use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
 
-use crate::edit::{Commit, Edit};
+use crate::change::Commit;
+use crate::edit::Edit;
 use crate::log::Log;
-use crate::object::{Base, Boundary, Tail, decode_snapshot, encode_snapshot, snapshot_parts};
+use crate::object::{Base, Boundary, SnapshotReader, Tail, encode_snapshot};
 use crate::{Error, Process, State, VERSION, Violation};
 
 /// Reads and extends manifests as one writer. Cheap to clone; clones share what they know.
@@ -46,8 +47,8 @@ struct Known {
 /// After this many single GETs, a LIST finds the newest object. Ten GETs cost less than a LIST.
 const STEPS_MAX: usize = 10;
 
-/// A quarter of what a reader accepts for one object: 30,000 blocks.
-const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
+/// Half of what a reader unpacks of one object: some 25,000 blocks.
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 8 << 20;
 
 impl Manifests {
     /// Makes manifests without a claim, for tests. Commits are made as `identity`. Nothing has been
@@ -220,11 +221,9 @@ impl Manifests {
             };
 
             let sequence = next.state().sequence;
-            match known
-                .chain
-                .create(sequence, author, &next.tail().encode())
-                .await?
-            {
+            let body = next.tail().encode(&known.chain.key(sequence))?;
+
+            match known.chain.create(sequence, author, &body).await? {
                 Created::Ours => {
                     known.learn(&next);
                     if log.is_long() {
@@ -257,16 +256,11 @@ impl Manifests {
         let key = keys::manifest_snapshot(known.tenant, state.sequence, author.attempt);
         let part_key =
             |part| keys::manifest_snapshot_part(known.tenant, state.sequence, author.attempt, part);
-        let bodies = encode_snapshot(state, self.inner.snapshot_bytes_max, part_key);
-
-        let parts = bodies
-            .parts
-            .into_iter()
-            .enumerate()
-            .map(|(part, body)| (part_key(part), body));
+        let bytes_max = self.inner.snapshot_bytes_max;
+        let bodies = encode_snapshot(state, bytes_max, key.clone(), part_key)?;
 
         // The first object names the others, so it is written last.
-        for (key, body) in parts.chain([(key.clone(), bodies.first)]) {
+        for (key, body) in bodies.parts.into_iter().chain([bodies.first]) {
             let object = chain::encode(state.sequence, author, &body);
             chain::check_size(&key, &object)?;
             self.inner.bucket.put(&key, object).await?;
@@ -388,14 +382,14 @@ impl Manifests {
         let (key, entry) = self
             .snapshot_object(known, base.sequence, &base.key)
             .await?;
-        let mut parts = Vec::new();
+        let mut reader = SnapshotReader::open(&key, base.sequence, &entry.body)?;
 
-        for part in snapshot_parts(&key, &entry.body)? {
-            let (key, entry) = self.snapshot_object(known, base.sequence, &part).await?;
-            parts.push((key, entry.body));
+        while let Some(part) = reader.next_part() {
+            let (key, entry) = self.snapshot_object(known, base.sequence, part).await?;
+            reader.read_part(&key, &entry.body)?;
         }
 
-        decode_snapshot(&key, base.sequence, &entry.body, &parts)
+        reader.finish()
     }
 
     async fn snapshot_object(

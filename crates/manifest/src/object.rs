@@ -1,27 +1,27 @@
-//! The JSON bodies of the objects of a manifest: a chain of [`Tail`]s, the snapshots that they build
-//! on, and the [`Boundary`], a hint that saves a listing of the chain.
+//! The bodies of the objects of a manifest: a chain of [`Tail`]s, the snapshots that they build on,
+//! and the [`Boundary`], a hint that saves a listing of the chain.
 //!
 //! The sequence of an object is the number of edits up to it and including it.
 //! `docs/formats/manifest.md` describes the objects with an example.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use duramen_bucket::WriterIdentity;
 use duramen_model::BlockEntry;
 use object_store::path::Path;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::change::replace::check_entry;
+use crate::body::{self, corrupt};
 use crate::edit::{Edit, is_zero};
 use crate::flushed::Flushed;
-use crate::state::Process;
-use crate::{Error, State, VERSION};
+use crate::state::{BLOCKS_MAX, Process};
+use crate::table::{self, Table};
+use crate::{Error, State, entry, siblings};
 
 /// The snapshot that edits build on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Base {
     /// How many edits the snapshot includes.
     pub sequence: u64,
@@ -32,6 +32,7 @@ pub struct Base {
 /// The body of one object of the chain. It repeats all edits since its base, so it is enough to
 /// read the newest object and its base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tail {
     /// The lowest version that may read this object.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -43,26 +44,30 @@ pub struct Tail {
     pub edits: Vec<Arc<Edit>>,
 }
 
-/// The body of a snapshot.
+/// The body of the first object of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Snapshot {
+#[serde(deny_unknown_fields)]
+struct First {
     #[serde(default, skip_serializing_if = "is_zero")]
     reader_version_min: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     writer_version_min: u64,
     sequence: u64,
-    blocks: Vec<Arc<BlockEntry>>,
     flushed: Vec<Flushed>,
     epochs: Vec<WriterIdentity>,
     /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
+    blocks: Table,
 }
 
 /// The body of a part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Part {
-    blocks: Vec<Arc<BlockEntry>>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    reader_version_min: u64,
+    blocks: Table,
 }
 
 /// The body of the boundary object.
@@ -72,72 +77,31 @@ pub struct Boundary {
     pub sequence: u64,
 }
 
-/// The fields of a body that every version can read.
-#[derive(Deserialize)]
-struct Versions {
-    #[serde(default)]
-    reader_version_min: u64,
-}
-
-pub(crate) fn encode<T: Serialize>(body: &T) -> Vec<u8> {
-    serde_json::to_vec(body).expect("plain values have JSON")
-}
-
-fn decode<T: DeserializeOwned>(key: &Path, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|e| Error::Corrupt {
-        key: key.to_string(),
-        fault: e.to_string(),
-    })
-}
-
-/// Fails if a body needs a later version than this one, which may not understand the rest of the
-/// body. Called before a body is decoded as a whole.
-fn check_versions(key: &Path, body: &[u8]) -> Result<(), Error> {
-    let needed = decode::<Versions>(key, body)?.reader_version_min;
-
-    if needed > VERSION {
-        Err(Error::Version {
-            key: key.to_string(),
-            needed,
-        })
-    } else {
-        Ok(())
-    }
-}
-
 impl Tail {
-    pub fn encode(&self) -> Vec<u8> {
-        encode(self)
+    /// Encodes the body of the object `key`.
+    ///
+    /// # Errors
+    /// The body is too large for readers.
+    pub fn encode(&self, key: &Path) -> Result<Vec<u8>, Error> {
+        body::encode(key, self)
     }
 
     /// Decodes the object of `sequence`.
     pub fn decode(key: &Path, sequence: u64, body: &[u8]) -> Result<Self, Error> {
-        check_versions(key, body)?;
-
-        let tail: Self = decode(key, body)?;
-        let needed = tail
-            .edits
-            .iter()
-            .map(|edit| edit.reader_version_min)
-            .max()
-            .unwrap_or(0);
-
-        if needed > VERSION {
-            return Err(Error::Version {
-                key: key.to_string(),
-                needed,
-            });
-        }
-
+        let tail: Self = body::decode(key, body, Self::needed)?;
         let base = tail.base_sequence();
+
         if tail.edits.is_empty() || base.checked_add(tail.edits.len() as u64) != Some(sequence) {
-            return Err(Error::Corrupt {
-                key: key.to_string(),
-                fault: "wrong number of edits for its sequence".to_owned(),
-            });
+            return Err(corrupt(key, "wrong number of edits for its sequence"));
         }
 
         Ok(tail)
+    }
+
+    /// The lowest version that understands all of it.
+    fn needed(&self) -> u64 {
+        let of_edits = self.edits.iter().map(|edit| edit.reader_version_min);
+        of_edits.fold(self.reader_version_min, u64::max)
     }
 
     /// The sequence of the base.
@@ -146,140 +110,191 @@ impl Tail {
     }
 }
 
-/// The bodies of the objects of a snapshot.
+/// The bodies of the objects of a snapshot, with their keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotBodies {
-    /// The body of the first object, which the edits name. It names the others.
-    pub first: Vec<u8>,
-    pub parts: Vec<Vec<u8>>,
+    /// The object that the edits name. It names the others.
+    pub first: (Path, Vec<u8>),
+    pub parts: Vec<(Path, Vec<u8>)>,
 }
 
-/// The lowest version that reads a snapshot of several objects. Version 0 does not know `parts` and
-/// would take the first object for the whole.
-const PARTS_VERSION: u64 = 1;
+/// The most parts of a snapshot.
+pub const PARTS_MAX: usize = 1_000;
 
-/// Encodes the snapshot of `state` in bodies with about `bytes_max` of blocks each; a body with a
-/// single block may be larger. `key_of` returns the key of a part, counted from 0.
+/// Encodes the snapshot of `state` in bodies with about `bytes_max` of entries each, as text; a
+/// body with a single block may be larger. `part_key` returns the key of a part, counted from 0.
+///
+/// # Errors
+/// A body is too large for readers.
 pub fn encode_snapshot(
     state: &State,
     bytes_max: usize,
-    key_of: impl Fn(usize) -> Path,
-) -> SnapshotBodies {
+    key: Path,
+    part_key: impl Fn(usize) -> Path,
+) -> Result<SnapshotBodies, Error> {
     let mut groups = split(state, bytes_max).into_iter();
-    let blocks = groups.next().unwrap_or_default();
-    let parts: Vec<Vec<u8>> = groups.map(|blocks| encode(&Part { blocks })).collect();
-    let keys: Vec<String> = (0..parts.len())
-        .map(|part| key_of(part).to_string())
-        .collect();
+    let blocks = Table::of(groups.next().unwrap_or_default());
 
-    let first = encode(&Snapshot {
-        reader_version_min: if keys.is_empty() { 0 } else { PARTS_VERSION },
+    let parts = groups.enumerate().map(|(part, blocks)| {
+        let key = part_key(part);
+        let part = Part {
+            reader_version_min: 0,
+            blocks: Table::of(blocks),
+        };
+
+        let body = body::encode(&key, &part)?;
+        Ok((key, body))
+    });
+
+    let parts = parts.collect::<Result<Vec<_>, Error>>()?;
+
+    let first = First {
+        reader_version_min: 0,
         writer_version_min: state.writer_version_min,
         sequence: state.sequence,
-        blocks,
         flushed: state.flushed.values().copied().collect(),
         epochs: state
             .epochs
             .iter()
             .map(|(&writer, process)| process.of(writer))
             .collect(),
-        parts: keys,
-    });
+        parts: parts.iter().map(|(key, _)| key.to_string()).collect(),
+        blocks,
+    };
 
-    SnapshotBodies { first, parts }
+    let body = body::encode(&key, &first)?;
+    Ok(SnapshotBodies {
+        first: (key, body),
+        parts,
+    })
 }
 
-/// Splits the blocks into groups. Each has about `bytes_max` in JSON, or a single block.
-fn split(state: &State, bytes_max: usize) -> Vec<Vec<Arc<BlockEntry>>> {
-    let mut groups: Vec<Vec<Arc<BlockEntry>>> = Vec::new();
+/// Splits the blocks into groups. Each has about `bytes_max` as text, or a single block.
+fn split(state: &State, bytes_max: usize) -> Vec<Vec<&Arc<BlockEntry>>> {
+    let mut groups: Vec<Vec<&Arc<BlockEntry>>> = Vec::new();
     let mut room = 0;
 
     for entry in state.blocks.values() {
-        let bytes = encode(entry).len() + 1;
+        let bytes = table::text_bytes(entry);
         if groups.is_empty() || room < bytes {
             groups.push(Vec::new());
             room = bytes_max;
         }
 
         room = room.saturating_sub(bytes);
-        groups
-            .last_mut()
-            .expect("one was pushed")
-            .push(Arc::clone(entry));
+        groups.last_mut().expect("one was pushed").push(entry);
     }
 
     groups
 }
 
-/// Returns the keys of the further parts of a snapshot. `body` is that of its first object.
-pub fn snapshot_parts(key: &Path, body: &[u8]) -> Result<Vec<String>, Error> {
-    check_versions(key, body)?;
-    Ok(decode::<Snapshot>(key, body)?.parts)
+/// A snapshot that is being read, object by object.
+#[derive(Debug)]
+pub struct SnapshotReader {
+    key: Path,
+    state: State,
+    /// The keys of the parts that are still to be read, the last one first.
+    parts: Vec<String>,
 }
 
-/// Decodes the snapshot of `sequence`, from the body of its first object and those of its parts, in
-/// order.
-pub fn decode_snapshot(
-    key: &Path,
-    sequence: u64,
-    body: &[u8],
-    parts: &[(Path, Bytes)],
-) -> Result<State, Error> {
-    let corrupt = |fault: String| Error::Corrupt {
-        key: key.to_string(),
-        fault,
-    };
+impl SnapshotReader {
+    /// Decodes the first object of the snapshot of `sequence`.
+    pub fn open(key: &Path, sequence: u64, body: &[u8]) -> Result<Self, Error> {
+        let first: First = body::decode(key, body, |first: &First| first.reader_version_min)?;
 
-    check_versions(key, body)?;
+        if first.sequence != sequence {
+            return Err(corrupt(
+                key,
+                format!(
+                    "the snapshot is that of another sequence. expected=`{sequence}`, actual=`{}`",
+                    first.sequence
+                ),
+            ));
+        }
 
-    let snapshot: Snapshot = decode(key, body)?;
-    if snapshot.sequence != sequence {
-        return Err(corrupt(format!(
-            "the snapshot is that of another sequence. expected=`{sequence}`, actual=`{}`",
-            snapshot.sequence
-        )));
-    }
+        let distinct: BTreeSet<_> = first.parts.iter().collect();
+        if distinct.len() < first.parts.len() || first.parts.len() > PARTS_MAX {
+            return Err(corrupt(key, "it has too many parts, or one twice"));
+        }
 
-    if snapshot.parts.len() != parts.len() {
-        return Err(corrupt("a part of the snapshot is missing".to_owned()));
-    }
+        let mut state = State {
+            sequence,
+            writer_version_min: first.writer_version_min,
+            ..State::default()
+        };
 
-    let mut all = snapshot.blocks;
-    for (key, body) in parts {
-        all.extend(decode::<Part>(key, body)?.blocks);
-    }
-
-    for entry in &all {
-        check_entry(entry).map_err(|violation| corrupt(violation.to_string()))?;
-    }
-
-    let count = all.len();
-    let blocks: BTreeMap<_, _> = all.into_iter().map(|entry| (entry.id, entry)).collect();
-
-    if blocks.len() != count {
-        return Err(corrupt("a block is named twice".to_owned()));
-    }
-
-    Ok(State {
-        sequence,
-        blocks,
-        flushed: snapshot
+        let flushed = first.flushed.into_iter();
+        state
             .flushed
-            .into_iter()
-            .map(|flushed| (flushed.writer, flushed))
-            .collect(),
-        epochs: snapshot
+            .extend(flushed.map(|flushed| (flushed.writer, flushed)));
+
+        let epochs = first.epochs.into_iter();
+        state
             .epochs
-            .into_iter()
-            .map(|identity| (identity.writer, Process::from(identity)))
-            .collect(),
-        writer_version_min: snapshot.writer_version_min,
-    })
+            .extend(epochs.map(|identity| (identity.writer, Process::from(identity))));
+
+        let mut reader = Self {
+            key: key.clone(),
+            state,
+            parts: first.parts.into_iter().rev().collect(),
+        };
+
+        reader.add(key, first.blocks)?;
+        Ok(reader)
+    }
+
+    /// Returns the key of the next part, if there is one.
+    pub fn next_part(&self) -> Option<&str> {
+        self.parts.last().map(String::as_str)
+    }
+
+    /// Decodes the next part.
+    pub fn read_part(&mut self, key: &Path, body: &[u8]) -> Result<(), Error> {
+        let part: Part = body::decode(key, body, |part: &Part| part.reader_version_min)?;
+
+        if self.parts.pop().as_deref() != Some(key.as_ref()) {
+            return Err(corrupt(key, "it is not the next part of the snapshot"));
+        }
+
+        self.add(key, part.blocks)
+    }
+
+    fn add(&mut self, key: &Path, blocks: Table) -> Result<(), Error> {
+        let entries = blocks.entries().map_err(|fault| corrupt(key, fault))?;
+
+        if self.state.blocks.len() + entries.len() > BLOCKS_MAX {
+            return Err(corrupt(key, "the snapshot has too many blocks"));
+        }
+
+        for entry in entries {
+            entry::check(&entry).map_err(|violation| corrupt(key, violation.to_string()))?;
+
+            if self.state.blocks.contains_key(&entry.id) {
+                return Err(corrupt(key, "a block is named twice"));
+            }
+
+            self.state.insert(entry);
+        }
+
+        Ok(())
+    }
+
+    /// Returns the state, when all parts have been read.
+    pub fn finish(self) -> Result<State, Error> {
+        if !self.parts.is_empty() {
+            return Err(corrupt(&self.key, "a part of the snapshot is missing"));
+        }
+
+        siblings::check_all(&self.state)
+            .map_err(|violation| corrupt(&self.key, violation.to_string()))?;
+
+        Ok(self.state)
+    }
 }
 
 impl Boundary {
     pub(crate) fn encode(self) -> Vec<u8> {
-        encode(&self)
+        serde_json::to_vec(&self).expect("plain values have JSON")
     }
 
     /// Decodes a hint. Returns `None` if it cannot be read, because a hint is not needed.

@@ -1,13 +1,17 @@
 //! The result of all edits, and the reasons why an edit is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use duramen_bucket::WriterIdentity;
-use duramen_model::{BlockEntry, BlockId, Incarnation, TimeRange, WriterId};
+use duramen_model::{BlockEntry, BlockId, Content, Incarnation, TimeRange, WriterId};
+use ulid::Ulid;
 
 use crate::flushed::Flushed;
+
+/// The most live blocks of one tenant. A reader refuses more, so a writer does too.
+pub const BLOCKS_MAX: usize = 1 << 20;
 
 /// A tenant's manifest after `sequence` edits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +26,8 @@ pub struct State {
     pub epochs: BTreeMap<WriterId, Process>,
     /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
+    /// The live blocks by content, which finds siblings.
+    pub(crate) contents: BTreeSet<(Content, BlockId)>,
 }
 
 /// One of the processes of a writer.
@@ -78,6 +84,16 @@ pub enum Violation {
     BlockTwice { block: BlockId },
     #[error("the entry of the block cannot be. block=`{block}`, fault=`{fault}`")]
     BlockEntry { block: BlockId, fault: &'static str },
+    #[error("the block and its siblings do not fit together. block=`{block}`, fault=`{fault}`")]
+    Siblings { block: BlockId, fault: &'static str },
+    #[error("a sibling of a merged block would stay. block=`{block}`")]
+    SiblingLeft { block: BlockId },
+    #[error(
+        "the blocks of a merge stand for other flushes than those that it removes. removed=`{removed}`, added=`{added}`"
+    )]
+    ContentChanged { removed: Content, added: Content },
+    #[error("a tenant has at most {BLOCKS_MAX} live blocks")]
+    TooManyBlocks,
     #[error("the flush is that of another writer or process")]
     FlushOfAnother,
     #[error("the flush comes late. flush=`{flush}`, last=`{last}`")]
@@ -99,6 +115,26 @@ impl State {
         self.blocks
             .values()
             .filter(move |entry| entry.stats.range().overlaps(range))
+    }
+
+    /// Adds a live block.
+    pub(crate) fn insert(&mut self, entry: Arc<BlockEntry>) {
+        self.contents.insert((entry.content, entry.id));
+        self.blocks.insert(entry.id, entry);
+    }
+
+    pub(crate) fn remove(&mut self, block: BlockId) {
+        if let Some(entry) = self.blocks.remove(&block) {
+            self.contents.remove(&(entry.content, block));
+        }
+    }
+
+    /// Returns the live blocks that stand for `content`.
+    pub(crate) fn with_content(&self, content: Content) -> impl Iterator<Item = &Arc<BlockEntry>> {
+        let all = (content, BlockId(Ulid::nil()))..=(content, BlockId(Ulid(u128::MAX)));
+        self.contents
+            .range(all)
+            .filter_map(|(_, block)| self.blocks.get(block))
     }
 
     /// Returns the first position of the writer's WAL that is not in blocks. 0 for a writer that

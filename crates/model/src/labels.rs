@@ -12,6 +12,10 @@ use crate::quoted::quote;
 /// The label that carries the metric name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The longest metric name. A manifest has the first and the last name of each block, so a limit of
+/// label values that a person sets does not raise this one.
+pub const METRIC_NAME_BYTES_MAX: usize = 8 << 10;
+
 /// The labels that carry a metric's type and its unit, if a sender or a setting keeps them in
 /// labels.
 pub const METRIC_TYPE: &str = "__type__";

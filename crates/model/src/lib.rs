@@ -35,7 +35,9 @@ pub use error::ErrorKind;
 pub use exemplar::Exemplar;
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, ResetHint, Span};
 pub use ids::{BlockId, Incarnation, SeriesId, TenantId, WriterId};
-pub use labels::{Labels, LabelsBuilder, METRIC_NAME, METRIC_TYPE, METRIC_UNIT};
+pub use labels::{
+    Labels, LabelsBuilder, METRIC_NAME, METRIC_NAME_BYTES_MAX, METRIC_TYPE, METRIC_UNIT,
+};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};
 pub use regex::{GoRegex, RegexCache, Regexes};

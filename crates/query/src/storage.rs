@@ -223,7 +223,7 @@ impl StorageView {
             return Ok(Some(Arc::new(open.await?)));
         };
 
-        let name = Arc::from(format!("block {}", keys::block(tenant, entry.id)));
+        let name = Arc::from(format!("block {}", keys::block(tenant, entry)));
         let block = OptionalBlock::open(name, Arc::clone(left_out), open).await?;
         Ok(block.map(|block| Arc::new(block) as Arc<dyn SeriesSource>))
     }

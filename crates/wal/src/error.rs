@@ -67,7 +67,8 @@ pub enum Error {
     },
 
     #[error(
-        "a segment has a version that this program does not read. path=`{path}`, version=`{version}`"
+        "WAL format {version} is not supported; this version reads format {}. path=`{path}`",
+        crate::header::VERSION
     )]
     Version { path: PathBuf, version: u32 },
 

@@ -15,7 +15,7 @@ use crate::varint::Input;
 const MAGIC: &[u8; 8] = b"DURAMWAL";
 pub(crate) const HEADER_LEN: usize = 48;
 /// The version that this program writes. It reads no other.
-pub(crate) const VERSION: u32 = 0;
+pub(crate) const VERSION: u32 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -56,15 +56,23 @@ async fn a_store_of_another_deployment_is_refused() {
 }
 
 #[tokio::test]
-async fn a_store_of_a_later_layout_is_refused() {
+async fn a_store_of_another_format_is_refused() {
     let s3 = server().await;
-    s3.plant(
-        "duramen.json",
-        r#"{"deployment": "00000000000000000000000001", "format": 9}"#,
-    );
 
-    let error = Deployment::open(&bucket(&s3)).await.unwrap_err();
-    assert!(matches!(error, Error::Format { found: 9, .. }), "{error}");
+    for format in [0, 2, 9] {
+        let id = "00000000000000000000000001";
+        let body = format!(r#"{{"deployment": "{id}", "format": {format}}}"#);
+        s3.plant("duramen.json", body);
+
+        let error = Deployment::open(&bucket(&s3)).await.unwrap_err();
+        let message = format!(
+            "format {format} of an object is not supported; this version reads format 1. \
+             key=`duramen.json`"
+        );
+
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
 
     s3.plant("duramen.json", "{}");
     assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_bucket::{LocalStore, keys};
-use duramen_model::{BlockId, ErrorKind, TenantId};
+use duramen_model::{ErrorKind, TenantId};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_testkit::SimDisk;
 use futures::StreamExt;
@@ -19,7 +19,9 @@ use crate::stores::{clock, directory};
 async fn sql_engines_see_a_hive_partition() {
     let root = tempfile::tempdir().unwrap();
     let bucket = directory(root.path());
-    let key = keys::block_file(TenantId(Ulid(1)), BlockId(Ulid(2)), "series.parquet");
+    let key = keys::blocks(TenantId(Ulid(1)))
+        .join(format!("block={}", Ulid(2)))
+        .join("series.parquet");
 
     bucket.put(&key, Bytes::from_static(b"x")).await.unwrap();
 

@@ -1,7 +1,7 @@
 //! The check of the labels of a series.
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, METRIC_NAME, Shown};
+use duramen_model::{Labels, METRIC_NAME, METRIC_NAME_BYTES_MAX, Shown};
 use duramen_proto::WriteRequest;
 
 use crate::rejection::Rejection;
@@ -72,10 +72,13 @@ fn check_label<'a>(
         return Err(Rejection::EmptyLabelName);
     }
 
-    if value.len() > limits.label_value_bytes_max {
-        let bytes = value.len();
-        let max = limits.label_value_bytes_max;
+    let max = match name_text {
+        METRIC_NAME => limits.label_value_bytes_max.min(METRIC_NAME_BYTES_MAX),
+        _ => limits.label_value_bytes_max,
+    };
 
+    let bytes = value.len();
+    if bytes > max {
         return Err(Rejection::LabelValueTooLong {
             label: shown(name),
             bytes,

@@ -88,7 +88,7 @@ async fn committed(system: &System) -> [u64; 4] {
 
     for entry in state.blocks.values() {
         let store = system.bucket.store();
-        let directory = keys::block(system.tenant_id(), entry.id);
+        let directory = keys::block(system.tenant_id(), entry);
         let reads = Reads::default();
 
         let block = Block::open(

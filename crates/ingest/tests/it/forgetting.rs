@@ -67,7 +67,7 @@ pub(crate) async fn everything(system: &System) -> Samples {
         .blocks
         .values()
     {
-        let directory = keys::block(tenant, entry.id);
+        let directory = keys::block(tenant, entry);
         let options = OpenOptions::default();
 
         let block = Block::open(

@@ -114,6 +114,16 @@ fn cases() -> Vec<Case> {
             text: "label_value_bytes_max=`4`",
         },
         Case {
+            limit: "label_value_bytes_max",
+            set: |limits| limits.label_value_bytes_max = 1 << 20,
+            bodies: vec![
+                labelled(&[("__name__", "m"), ("long", &"v".repeat(8193))]),
+                one(&"m".repeat(8193), NOW_MS, 1.0),
+            ],
+            counted: "duramen_ingest_rejected_samples_total{tenant=\"anonymous\",reason=\"label_value_too_long\"}",
+            text: "label_value_bytes_max=`8192`",
+        },
+        Case {
             limit: "future_max",
             set: |limits| limits.future_max = Duration::from_secs(5),
             bodies: vec![one("m", NOW_MS + 5_000, 1.0), one("m", NOW_MS + 5_001, 1.0)],

@@ -148,7 +148,7 @@ async fn newest_block(system: &System) -> Vec<String> {
         .max_by_key(|entry| entry.order.max);
 
     let entry = newest.unwrap();
-    let directory = keys::block(system.tenant_id(), entry.id);
+    let directory = keys::block(system.tenant_id(), entry);
 
     let block = Block::open(
         system.bucket.store(),

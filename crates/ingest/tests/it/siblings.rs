@@ -61,7 +61,7 @@ async fn committed(system: &System) -> Vec<BlockEntry> {
 async fn names(system: &System, entry: &BlockEntry) -> Vec<String> {
     let opened = Block::open(
         system.bucket.store(),
-        keys::block(system.tenant_id(), entry.id),
+        keys::block(system.tenant_id(), entry),
         &entry.stats,
         OpenOptions::default(),
         &Reads::default(),

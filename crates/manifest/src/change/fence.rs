@@ -1,12 +1,14 @@
 //! Ends earlier processes of a writer.
 
 use duramen_bucket::WriterIdentity;
+use serde::{Deserialize, Serialize};
 
 use crate::state::{State, Violation};
 
 /// Changes nothing, except that lower epochs of its writer are refused from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {}
 
 impl Fence {
     pub(super) fn check(self, state: &State, process: WriterIdentity) -> Result<(), Violation> {

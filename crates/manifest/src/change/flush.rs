@@ -1,12 +1,14 @@
 //! Records that more of a writer's log is in blocks.
 
 use duramen_bucket::WriterIdentity;
+use serde::{Deserialize, Serialize};
 
 use crate::flushed::Flushed;
 use crate::state::{State, Violation};
 
 /// Makes this the last flush of its writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Flush(pub Flushed);
 
 impl Flush {

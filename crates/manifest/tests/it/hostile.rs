@@ -1,7 +1,12 @@
 //! Bytes that our writers never make.
 
-use duramen_manifest::object::{Tail, decode_snapshot};
+use std::io::{Read, Write};
+
+use duramen_bucket::Author;
+use duramen_manifest::body::TEXT_BYTES_MAX;
+use duramen_manifest::object::{PARTS_MAX, SnapshotReader, Tail, encode_snapshot};
 use duramen_manifest::{Edit, Error, State};
+use duramen_model::{Content, ErrorKind, METRIC_NAME_BYTES_MAX, NameBounds};
 use object_store::path::Path;
 use proptest::prelude::*;
 
@@ -11,55 +16,272 @@ fn key() -> Path {
     Path::from("t/x/manifest/1")
 }
 
-fn tail() -> String {
-    let author = duramen_bucket::Author {
+fn author() -> Author {
+    Author {
         writer: identity(1, 1).writer,
         attempt: ulid::Ulid(3),
-    };
+    }
+}
 
-    let edit = Edit::commit(identity(1, 1), author, flush(identity(1, 1), 1));
+/// Returns the text of an object with one flush.
+fn tail() -> String {
+    let edit = Edit::commit(identity(1, 1), author(), flush(identity(1, 1), 1));
     let tail = Tail {
         reader_version_min: 0,
         base: None,
         edits: vec![edit.into()],
     };
 
-    String::from_utf8(tail.encode()).unwrap()
+    let body = tail.encode(&key()).unwrap();
+    String::from_utf8(zstd::decode_all(&*body).unwrap()).unwrap()
+}
+
+/// Returns the text of the snapshot after that flush.
+fn snapshot() -> String {
+    let mut state = State::default();
+    let edit = Edit::commit(identity(1, 1), author(), flush(identity(1, 1), 1));
+    state.apply(&edit).unwrap();
+
+    let bodies = encode_snapshot(&state, 1 << 20, key(), |_| key()).unwrap();
+    String::from_utf8(zstd::decode_all(&*bodies.first.1).unwrap()).unwrap()
+}
+
+fn pack(text: &str) -> Vec<u8> {
+    zstd::encode_all(text.as_bytes(), 1).unwrap()
+}
+
+fn read_tail(text: &str) -> Result<Tail, Error> {
+    Tail::decode(&key(), 1, &pack(text))
+}
+
+fn read_snapshot(text: &str) -> Result<State, Error> {
+    SnapshotReader::open(&key(), 1, &pack(text))?.finish()
+}
+
+fn is_corrupt<T>(read: &Result<T, Error>) -> bool {
+    matches!(read, Err(Error::Corrupt { .. }))
 }
 
 #[test]
-fn what_a_later_version_adds_is_kept_if_it_lets_us_read() {
-    let later = tail().replacen("\"kind\"", "\"tombstones\":[{\"x\":1}],\"kind\"", 1);
-    let read = Tail::decode(&key(), 1, later.as_bytes()).unwrap();
-
-    assert!(read.edits[0].other.contains_key("tombstones"));
-    assert!(
-        String::from_utf8(read.encode())
-            .unwrap()
-            .contains("\"tombstones\":[{\"x\":1}]")
+fn an_optional_addition_of_a_later_version_is_kept() {
+    let later = tail().replacen(
+        "\"changes\"",
+        "\"optional\":{\"note\":\"why\"},\"changes\"",
+        1,
     );
+
+    let read = read_tail(&later).unwrap();
+    assert_eq!(read.edits[0].optional.get("note"), Some("why"));
+    assert_eq!(
+        read_tail(&tail()).unwrap().edits[0].optional.get("note"),
+        None
+    );
+
+    let again = Tail::decode(&key(), 1, &read.encode(&key()).unwrap()).unwrap();
+    assert_eq!(again, read);
 }
 
 #[test]
-fn what_a_later_version_forbids_is_not_read() {
-    let edit = tail().replacen("\"kind\"", "\"reader_version_min\":2,\"kind\"", 1);
-    let object = r#"{"reader_version_min": 7, "what": "ever"}"#;
+fn an_edit_has_few_optional_additions() {
+    let with = |count: usize| {
+        let additions: Vec<_> = (0..count).map(|n| format!("\"{n}\":\"\"")).collect();
+        let optional = format!("\"optional\":{{{}}},\"changes\"", additions.join(","));
+        read_tail(&tail().replacen("\"changes\"", &optional, 1))
+    };
 
-    for (body, asked) in [(edit.as_str(), 2), (object, 7)] {
-        let error = Tail::decode(&key(), 1, body.as_bytes()).unwrap_err();
-        assert!(
-            matches!(error, Error::Version { needed, .. } if needed == asked),
-            "{error}"
-        );
+    assert!(with(16).is_ok());
+    assert!(is_corrupt(&with(17)));
+}
+
+/// What a made-up version 2 adds, which version 1 must understand to be right.
+fn additions() -> Vec<String> {
+    let change = |name: &str| {
+        let changes = format!("\"changes\":{{\"{name}\":{{\"x\":[1]}},");
+        tail().replacen("\"changes\":{", &changes, 1)
+    };
+
+    let reserved = [
+        "open",
+        "release",
+        "horizon",
+        "quarantine",
+        "retention",
+        "rollups",
+        "snapshots",
+        "tombstones",
+    ];
+
+    let mut all: Vec<_> = reserved.into_iter().map(change).collect();
+    all.push(tail().replacen("\"level\"", "\"colour\":[7],\"level\"", 1));
+    all.push(tail().replacen("\"epoch\"", "\"colour\":7,\"epoch\"", 1));
+    all.push(tail().replacen("\"position\"", "\"colour\":7,\"position\"", 1));
+    all.push(tail().replacen("\"edits\"", "\"colour\":7,\"edits\"", 1));
+
+    assert!(all.iter().all(|text| *text != tail()));
+    all
+}
+
+#[test]
+fn what_a_later_version_adds_is_refused_by_version_and_never_ignored() {
+    for text in additions() {
+        // The edit itself asks for version 2, or the object does.
+        let by_edit = text.replacen("\"writer\"", "\"reader_version_min\":2,\"writer\"", 1);
+        let by_object = text.replacen('{', "{\"reader_version_min\":2,", 1);
+
+        for text in [by_edit, by_object] {
+            let error = read_tail(&text).unwrap_err();
+            assert!(
+                matches!(error, Error::Version { needed: 2, .. }),
+                "{text}: {error}"
+            );
+
+            let message = error.to_string();
+            assert!(
+                message.contains("needs a later version") && message.contains("needed=`2`"),
+                "{message}"
+            );
+        }
+
+        assert!(is_corrupt(&read_tail(&text)), "{text}");
     }
+}
 
-    let error = decode_snapshot(&key(), 1, object.as_bytes(), &[]).unwrap_err();
+#[test]
+fn a_state_that_a_later_version_has_made_is_refused_by_version() {
+    let later = snapshot().replacen("\"blocks\"", "\"tombstones\":[],\"blocks\"", 1);
+    assert!(is_corrupt(&read_snapshot(&later)));
+
+    let asking = later.replacen('{', "{\"reader_version_min\":2,", 1);
+    let error = read_snapshot(&asking).unwrap_err();
+    assert!(matches!(error, Error::Version { needed: 2, .. }), "{error}");
+
+    let all = r#"{"reader_version_min": 7, "what": "ever"}"#;
+    let error = read_snapshot(all).unwrap_err();
     assert!(matches!(error, Error::Version { needed: 7, .. }), "{error}");
 }
 
 #[test]
+fn format_0_is_refused_with_its_name() {
+    let old = br#"{"edits":[{"kind":"fence","writer":"00000000000000000000000007","epoch":2}]}"#;
+    let message = "manifest format 0 is not supported; this version reads format 1";
+
+    let tail = Tail::decode(&key(), 1, old).unwrap_err();
+    let snapshot = SnapshotReader::open(&key(), 1, old).unwrap_err();
+
+    for error in [tail, snapshot] {
+        assert!(error.to_string().starts_with(message), "{error}");
+        assert!(error.to_string().contains("t/x/manifest/1"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn a_body_that_unpacks_to_more_than_its_limit_is_refused() {
+    let spaces = |length: usize| {
+        let mut text = tail();
+        text.push_str(&" ".repeat(length - text.len()));
+        read_tail(&text)
+    };
+
+    assert!(spaces(TEXT_BYTES_MAX).is_ok());
+    assert!(is_corrupt(&spaces(TEXT_BYTES_MAX + 1)));
+
+    let bomb = zstd::encode_all(std::io::repeat(b' ').take(1 << 30), 3).unwrap();
+    let read = Tail::decode(&key(), 1, &bomb);
+    assert!(bomb.len() < 100_000 && is_corrupt(&read), "{read:?}");
+}
+
+#[test]
+fn a_frame_with_a_window_beyond_the_limit_is_refused() {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(24).unwrap();
+    encoder.write_all(tail().as_bytes()).unwrap();
+    assert!(is_corrupt(&Tail::decode(
+        &key(),
+        1,
+        &encoder.finish().unwrap()
+    )));
+}
+
+#[test]
+fn a_body_is_one_whole_frame() {
+    let body = pack(&tail());
+    assert!(Tail::decode(&key(), 1, &body).is_ok());
+
+    for length in 0..body.len() {
+        assert!(
+            is_corrupt(&Tail::decode(&key(), 1, &body[..length])),
+            "{length}"
+        );
+    }
+
+    for rest in [&[0][..], &pack(" ")] {
+        assert!(is_corrupt(&Tail::decode(
+            &key(),
+            1,
+            &[&body, rest].concat()
+        )));
+    }
+
+    // A frame that is skipped comes first.
+    let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0], &*body].concat();
+    assert!(is_corrupt(&Tail::decode(&key(), 1, &skipped)));
+}
+
+#[test]
+fn a_table_of_entries_is_complete_and_even() {
+    let faults = [
+        ("\"level\":[0]", "\"level\":[]"),
+        ("\"level\":[0]", "\"level\":[0,0]"),
+        ("\"level\":[0],", ""),
+        ("\"level\":[0]", "\"level\":[0],\"level\":[0]"),
+        ("\"level\":[0]", "\"level\":[0],\"retention\":[\"\",\"\"]"),
+        ("\"file_set\":[0]", "\"file_set\":[1]"),
+        ("\"file_bytes\":[100,3000]", "\"file_bytes\":[100]"),
+        ("\"file_bytes\":[100,3000]", "\"file_bytes\":[100,3000,1]"),
+        ("\"samples.parquet\"", "\"../samples\""),
+        ("\"order\":[[5,0,0,3]]", "\"order\":[[5,0,1,3]]"),
+        (
+            "\"order\":[[5,0,0,3]]",
+            "\"order\":[[281474976710656,0,0,3]]",
+        ),
+    ];
+
+    for (from, to) in faults {
+        let text = tail().replacen(from, to, 1);
+        assert_ne!(text, tail(), "{from}");
+        assert!(is_corrupt(&read_tail(&text)), "{to}");
+    }
+}
+
+#[test]
+fn a_snapshot_with_an_entry_that_cannot_be_is_refused() {
+    let lies = snapshot().replacen("[\"a\",\"z\"]", "[\"b\",\"a\"]", 1);
+    assert!(is_corrupt(&read_snapshot(&lies)));
+
+    let truth = lies.replacen("[\"b\",\"a\"]", "[\"a\",\"b\"]", 1);
+    assert!(read_snapshot(&truth).is_ok());
+}
+
+#[test]
+fn a_snapshot_names_each_part_once_and_not_too_many() {
+    let with = |parts: usize, distinct: usize| {
+        let keys: Vec<_> = (0..parts)
+            .map(|n| format!("\"p{}\"", n % distinct))
+            .collect();
+        let parts = format!("\"parts\":[{}],\"blocks\"", keys.join(","));
+        let text = snapshot().replacen("\"blocks\"", &parts, 1);
+        SnapshotReader::open(&key(), 1, &pack(&text))
+    };
+
+    assert!(with(PARTS_MAX, PARTS_MAX).is_ok());
+    assert!(is_corrupt(&with(PARTS_MAX + 1, PARTS_MAX + 1)));
+    assert!(is_corrupt(&with(2, 1)));
+}
+
+#[test]
 fn a_block_that_cannot_be_is_refused() {
-    let faults: [fn(&mut duramen_model::BlockEntry); 7] = [
+    let faults: [fn(&mut duramen_model::BlockEntry); 18] = [
         |b| b.stats.max_ts_ms = b.stats.min_ts_ms - 1,
         |b| b.stats.max_ts_ms = i64::MAX,
         |b| b.stats.ttl_max_ms = -1,
@@ -67,23 +289,32 @@ fn a_block_that_cannot_be_is_refused() {
         |b| b.stats.files[0].name = String::new(),
         |b| b.stats.files[0].bytes = u64::MAX,
         |b| b.order.max.opened = 0,
+        |b| b.stats.files = vec![b.stats.files[0].clone(); 17],
+        |b| b.resolution_ms = Some(0),
+        |b| b.retention = "a b".to_owned(),
+        |b| b.retention = "x".repeat(101),
+        |b| b.content = Content::default(),
+        |b| b.stats.names = None,
+        |b| b.stats.series = 0,
+        |b| b.stats.names = names("b", "a"),
+        |b| b.stats.names = names("a", &"b".repeat(METRIC_NAME_BYTES_MAX + 1)),
+        |b| b.stats.names = names(&"b".repeat(METRIC_NAME_BYTES_MAX + 1), "c"),
+        |b| {
+            b.stats.names = names("a", "b");
+            b.stats.series = 0;
+        },
     ];
 
     for (n, fault) in faults.into_iter().enumerate() {
         let mut entry = block(1);
         fault(&mut entry);
 
-        let author = duramen_bucket::Author {
-            writer: identity(1, 1).writer,
-            attempt: ulid::Ulid(3),
-        };
-
         let commit = duramen_manifest::Commit::replace(Vec::new(), vec![entry]);
 
         let mut state = State::default();
         assert!(
             state
-                .apply(&Edit::commit(identity(1, 1), author, commit))
+                .apply(&Edit::commit(identity(1, 1), author(), commit))
                 .is_err(),
             "fault {n}"
         );
@@ -92,49 +323,89 @@ fn a_block_that_cannot_be_is_refused() {
     }
 }
 
+fn names(first: &str, last: &str) -> Option<NameBounds> {
+    Some(NameBounds {
+        first: first.to_owned(),
+        last: last.to_owned(),
+    })
+}
+
+/// Applies the edits of a text, and uses their entries as others do.
+fn use_all(text: &str) {
+    let _ = read_snapshot(text);
+    let Ok(tail) = read_tail(text) else { return };
+
+    let mut state = State::default();
+    for edit in &tail.edits {
+        let _ = state.apply(edit);
+    }
+
+    for entry in state.blocks.values() {
+        // These would panic for an entry that should have been refused.
+        entry.stats.range();
+        entry.stats.bytes();
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_an_object_or_an_error(bytes: Vec<u8>) {
         let _ = Tail::decode(&key(), 1, &bytes);
-        let _ = decode_snapshot(&key(), 1, &bytes, &[]);
+        let _ = SnapshotReader::open(&key(), 1, &bytes);
+    }
+
+    #[test]
+    fn a_damaged_frame_is_an_object_or_an_error(at: usize, byte: u8) {
+        let mut body = pack(&tail());
+        let at = at % body.len();
+        body[at] = byte;
+
+        let _ = Tail::decode(&key(), 1, &body);
+        let _ = SnapshotReader::open(&key(), 1, &body);
     }
 
     #[test]
     fn any_text_that_looks_right_is_an_object_or_an_error(
-        at in 0_usize..900, cut in 0_usize..40, paste in "[\\[\\]{}:,\"0-9a-z.e-]{0,20}", sequence: u64
+        at in 0_usize..1_000, cut in 0_usize..40, paste in "[\\[\\]{}:,\"0-9a-z.e-]{0,20}", sequence: u64
     ) {
-        let mut text = tail();
-        let at = at.min(text.len());
-        text.replace_range(at..(at + cut).min(text.len()), &paste);
+        for mut text in [tail(), snapshot()] {
+            let at = at.min(text.len());
+            text.replace_range(at..(at + cut).min(text.len()), &paste);
 
-        if let Ok(tail) = Tail::decode(&key(), 1, text.as_bytes()) {
-            let mut state = State::default();
-            for edit in &tail.edits {
-                let _ = state.apply(edit);
-            }
-
-            for entry in state.blocks.values() {
-                // These would panic for an entry that should have been refused.
-                entry.stats.range();
-                entry.stats.bytes();
-            }
+            use_all(&text);
+            let _ = Tail::decode(&key(), sequence, &pack(&text));
         }
+    }
 
-        let _ = Tail::decode(&key(), sequence, text.as_bytes());
-        let _ = decode_snapshot(&key(), 1, text.as_bytes(), &[]);
+    #[test]
+    fn any_numbers_in_place_of_those_of_a_writer_are_an_object_or_an_error(
+        which in 0_usize..200, number in prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>(), -2..3_i128]
+    ) {
+        for text in [tail(), snapshot()] {
+            let starts: Vec<usize> = text.match_indices([':', ',', '[']).map(|(at, _)| at + 1).collect();
+            let at = starts[which % starts.len()];
+            let length = text[at..].bytes().take_while(u8::is_ascii_digit).count();
+            let mut text = text.clone();
+
+            if length > 0 {
+                text.replace_range(at..at + length, &number.to_string());
+            }
+
+            use_all(&text);
+        }
     }
 }
 
 #[test]
 fn deep_nesting_is_an_error() {
     let deep = "[".repeat(1 << 20);
-    assert!(Tail::decode(&key(), 1, deep.as_bytes()).is_err());
+    assert!(is_corrupt(&read_tail(&deep)));
 
     let hidden = tail().replacen(
-        "\"kind\"",
-        &format!("\"tombstones\":{deep}{},\"kind\"", "]".repeat(1 << 20)),
+        "\"changes\"",
+        &format!("\"optional\":{deep}{},\"changes\"", "]".repeat(1 << 20)),
         1,
     );
 
-    assert!(Tail::decode(&key(), 1, hidden.as_bytes()).is_err());
+    assert!(is_corrupt(&read_tail(&hidden)));
 }

@@ -9,4 +9,5 @@ mod hostile;
 mod properties;
 mod races;
 mod requests;
+mod siblings;
 mod values;

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use duramen_bucket::Author;
-use duramen_manifest::object::{decode_snapshot, encode_snapshot, snapshot_parts};
-use duramen_manifest::{Change, Commit, Edit, Fence, Flush, Flushed, State};
+use duramen_manifest::object::{SnapshotReader, encode_snapshot};
+use duramen_manifest::{Commit, Edit, Fence, Flush, Flushed, State};
+use duramen_model::{BlockEntry, Content, NameBounds};
 use object_store::path::Path;
 use proptest::prelude::*;
 use ulid::Ulid;
 
-use crate::values::{block, identity};
+use crate::values::{block, content, identity};
 
 #[derive(Debug, Clone)]
 struct Step {
@@ -45,10 +45,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-/// A model of sets and numbers only.
+/// A model of sets and numbers only. All live blocks of one content are siblings.
 #[derive(Debug, Default, Clone)]
 struct Model {
-    live: BTreeSet<u128>,
+    live: BTreeMap<u128, Content>,
     epochs: BTreeMap<u128, u64>,
     flushed: BTreeMap<u128, (u64, u64)>,
     sequence: u64,
@@ -64,16 +64,26 @@ impl Model {
         let is_allowed = step.epoch >= epoch
             && (!step.fence || (step.epoch > epoch && is_plain))
             && named.len() == step.add.len() + step.remove.len()
-            && step.add.iter().all(|block| !self.live.contains(block))
-            && step.remove.iter().all(|block| self.live.contains(block))
+            && step.add.iter().all(|block| !self.live.contains_key(block))
+            && step
+                .remove
+                .iter()
+                .all(|block| self.live.contains_key(block))
+            && (step.add.is_empty() || self.takes_all_siblings(step))
             && step
                 .flushed
                 .zip(self.flushed.get(&step.writer))
                 .is_none_or(|(new, old)| new.0 > old.0 && new.1 >= old.1);
 
         if is_allowed {
-            self.live.extend(&step.add);
-            self.live.retain(|block| !step.remove.contains(block));
+            let added: Vec<_> = step
+                .add
+                .iter()
+                .map(|id| (*id, self.content_of(step, *id)))
+                .collect();
+
+            self.live.retain(|block, _| !step.remove.contains(block));
+            self.live.extend(added);
             self.epochs.insert(step.writer, step.epoch);
             self.flushed
                 .extend(step.flushed.map(|flushed| (step.writer, flushed)));
@@ -82,9 +92,53 @@ impl Model {
 
         is_allowed
     }
+
+    /// The contents of the blocks that the step removes.
+    fn removed(&self, step: &Step) -> BTreeSet<Content> {
+        let live = step.remove.iter().filter_map(|id| self.live.get(id));
+        live.copied().collect()
+    }
+
+    /// The content that the step gives block `id`.
+    fn content_of(&self, step: &Step, id: u128) -> Content {
+        let removed = self.removed(step);
+
+        if removed.is_empty() {
+            content(id)
+        } else {
+            Content::of_merge(removed)
+        }
+    }
+
+    /// Whether no sibling of a removed block stays, unless the added blocks join it.
+    fn takes_all_siblings(&self, step: &Step) -> bool {
+        let removed = self.removed(step);
+        let merged = Content::of_merge(removed.iter().copied());
+
+        self.live.iter().all(|(id, content)| {
+            step.remove.contains(id) || *content == merged || !removed.contains(content)
+        })
+    }
 }
 
-fn edit(step: &Step) -> Edit {
+/// Makes a block whose only name is its number, so that it can be a sibling of any other.
+fn named_block(id: u128, content: Content) -> BlockEntry {
+    let name = format!("metric_{id:03}");
+    let mut entry = BlockEntry {
+        content,
+        ..block(id)
+    };
+
+    entry.stats.names = Some(NameBounds {
+        first: name.clone(),
+        last: name,
+    });
+
+    entry
+}
+
+/// Makes the edit of the step. If it adds and removes, it is a merge.
+fn edit(step: &Step, model: &Model) -> Edit {
     let identity = identity(step.writer, step.epoch);
     let author = Author {
         writer: identity.writer,
@@ -102,21 +156,23 @@ fn edit(step: &Step) -> Edit {
         flush,
     };
 
-    let add = step.add.iter().map(|id| block(*id)).collect();
+    let add = step
+        .add
+        .iter()
+        .map(|id| named_block(*id, model.content_of(step, *id)))
+        .collect();
+
     let remove = step
         .remove
         .iter()
         .map(|id| duramen_model::BlockId(Ulid(*id)))
         .collect();
 
-    let mut commit = Commit::replace(remove, add);
-    commit
-        .changes
-        .extend(step.flushed.map(|step| Change::Flush(Flush(flushed(step)))));
-
-    if step.fence {
-        commit.changes.insert(0, Change::Fence(Fence));
-    }
+    let commit = Commit {
+        fence: step.fence.then_some(Fence {}),
+        flush: step.flushed.map(|step| Flush(flushed(step))),
+        ..Commit::replace(remove, add)
+    };
 
     Edit::commit(identity, author, commit)
 }
@@ -129,7 +185,7 @@ proptest! {
 
         for step in &steps {
             let before = state.clone();
-            let applied = state.apply(&edit(step)).is_ok();
+            let applied = state.apply(&edit(step, &model)).is_ok();
 
             prop_assert_eq!(applied, model.apply(step), "{:?}", step);
 
@@ -138,7 +194,7 @@ proptest! {
             }
 
             prop_assert_eq!(state.sequence, model.sequence);
-            prop_assert_eq!(state.blocks.keys().map(|id| id.0.0).collect::<BTreeSet<_>>(), model.live.clone());
+            prop_assert_eq!(state.blocks.iter().map(|(id, entry)| (id.0.0, entry.content)).collect::<BTreeMap<_, _>>(), model.live.clone());
 
             let flushed: BTreeMap<_, _> = state.flushed.iter().map(|(w, f)| (w.0.0, (f.flush, f.position))).collect();
             prop_assert_eq!(&flushed, &model.flushed);
@@ -148,22 +204,31 @@ proptest! {
     #[test]
     fn a_state_comes_back_from_its_snapshot_however_many_objects_it_is_in(steps in steps(), bytes_max in 1..3_000_usize) {
         let mut state = State::default();
+        let mut model = Model::default();
+
         for step in &steps {
-            let _ = state.apply(&edit(step));
+            let _ = state.apply(&edit(step, &model));
+            model.apply(step);
         }
 
         let part = |part: usize| Path::from(format!("s-{part}"));
-        let bodies = encode_snapshot(&state, bytes_max, part);
-        let parts: Vec<_> = bodies.parts.into_iter().enumerate().map(|(n, body)| (part(n), Bytes::from(body))).collect();
-        let key = Path::from("s");
-        let named = snapshot_parts(&key, &bodies.first).unwrap();
+        let bodies = encode_snapshot(&state, bytes_max, Path::from("s"), part).unwrap();
+        let (key, first) = bodies.first;
+        let mut reader = SnapshotReader::open(&key, state.sequence, &first).unwrap();
 
-        prop_assert_eq!(named, parts.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>());
-        prop_assert_eq!(decode_snapshot(&key, state.sequence, &bodies.first, &parts).unwrap(), state.clone());
-        prop_assert!(decode_snapshot(&key, state.sequence + 1, &bodies.first, &parts).is_err());
+        for (key, body) in &bodies.parts {
+            prop_assert_eq!(reader.next_part(), Some(key.as_ref()));
+            reader.read_part(key, body).unwrap();
+        }
 
-        if !parts.is_empty() {
-            prop_assert!(decode_snapshot(&key, state.sequence, &bodies.first, &parts[1..]).is_err());
+        prop_assert_eq!(reader.next_part(), None);
+        prop_assert_eq!(reader.finish().unwrap(), state.clone());
+        prop_assert!(SnapshotReader::open(&key, state.sequence + 1, &first).is_err());
+
+        if let Some((last, body)) = bodies.parts.last() {
+            let mut short = SnapshotReader::open(&key, state.sequence, &first).unwrap();
+            prop_assert_eq!(short.read_part(last, body).is_ok(), bodies.parts.len() == 1);
+            prop_assert!(SnapshotReader::open(&key, state.sequence, &first).unwrap().finish().is_err());
         }
     }
 }

@@ -80,7 +80,10 @@ async fn check_history(bucket: &Bucket, flushes: u64) {
     let attempts: BTreeSet<_> = history.iter().map(|edit| edit.attempt).collect();
     assert_eq!(attempts.len(), history.len());
 
-    let commits = history.iter().filter(|edit| !edit.is_fence()).count() as u128;
+    let commits = history
+        .iter()
+        .filter(|edit| !edit.changes.is_fence())
+        .count() as u128;
 
     assert_eq!(
         commits,

@@ -2,9 +2,10 @@
 
 use duramen_testkit::s3::{Counts, S3};
 
-use duramen_manifest::Manifests;
+use duramen_manifest::{Commit, Manifests};
+use duramen_model::{METRIC_NAME_BYTES_MAX, NameBounds};
 
-use crate::values::{TENANT, added, bucket, clock, flush, identity, process, server};
+use crate::values::{TENANT, block, bucket, clock, flush, identity, process, server};
 
 /// Returns the requests since the last call, as (LISTs, GETs, PUTs). Fails if there were any
 /// others.
@@ -86,8 +87,8 @@ async fn one_commit_in_64_writes_a_snapshot_and_a_hint() {
 async fn a_snapshot_without_room_in_one_object_is_written_in_parts_and_read() {
     let s3 = server().await;
 
-    // An entry has some 500 bytes, so 64 blocks need eight objects.
-    let manifests = Manifests::with_snapshots_of(4_500, bucket(&s3), clock(), identity(1, 1));
+    // An entry has some 300 bytes of text, so 64 blocks need eight objects.
+    let manifests = Manifests::with_snapshots_of(2_700, bucket(&s3), clock(), identity(1, 1));
     for n in 1..=64 {
         manifests
             .commit(TENANT, flush(identity(1, 1), n))
@@ -124,8 +125,8 @@ async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
     spent(&s3);
 
     let mut commit = flush(identity(1, 1), 1);
-    let file = added(&mut commit).stats.files[0].clone();
-    added(&mut commit).stats.files = vec![file; (64 << 20) / 30];
+    let replace = commit.replace.as_mut().unwrap();
+    replace.add = (0..200_000).map(|id| block(id).into()).collect();
 
     // `unwrap_err` would print the whole value.
     let Err(error) = manifests.commit(TENANT, commit).await else {
@@ -139,6 +140,39 @@ async fn a_commit_that_no_reader_would_take_is_refused_before_it_is_written() {
         .commit(TENANT, flush(identity(1, 1), 2))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn edits_with_long_names_get_a_snapshot_before_they_fill_an_object() {
+    let s3 = server().await;
+    let manifests = process(&bucket(&s3), identity(1, 1));
+    manifests.fence(TENANT).await.unwrap();
+    spent(&s3);
+
+    let mut puts = Vec::new();
+
+    for n in 0..24_u128 {
+        let long = |first: &str| first.repeat(METRIC_NAME_BYTES_MAX);
+        let blocks = (0..40).map(|at| {
+            let mut entry = block(n * 40 + at);
+            entry.stats.names = Some(NameBounds {
+                first: long("a"),
+                last: long("z"),
+            });
+
+            entry
+        });
+
+        let commit = Commit::replace(Vec::new(), blocks.collect());
+        manifests.commit(TENANT, commit).await.unwrap();
+        puts.push(spent(&s3).2);
+    }
+
+    // Seven commits have 4 MiB of names. A snapshot of one has two objects more.
+    assert_eq!(puts.iter().filter(|puts| **puts > 1).count(), 3, "{puts:?}");
+
+    let read = process(&bucket(&s3), identity(2, 1)).refresh(TENANT).await;
+    assert_eq!(Some(read.unwrap()), manifests.cached(TENANT));
 }
 
 #[tokio::test]

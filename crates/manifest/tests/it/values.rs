@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
-use duramen_manifest::{Change, Commit, Flush, Flushed, Manifests};
+use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{
-    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, Order, OrderRange, TenantId,
-    WriterId,
+    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, NameBounds, Order,
+    OrderRange, TenantId, WriterId,
 };
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
@@ -54,7 +54,7 @@ pub(crate) fn block(id: u128) -> BlockEntry {
         resolution_ms: None,
         retention: String::new(),
         home: None,
-        content: Content::default(),
+        content: content(id),
         stats: BlockStats {
             series: 10,
             samples: 1_000,
@@ -64,7 +64,10 @@ pub(crate) fn block(id: u128) -> BlockEntry {
             ttl_max_ms: 0,
             min_ts_ms,
             max_ts_ms: min_ts_ms + 999,
-            names: None,
+            names: Some(NameBounds {
+                first: "a".to_owned(),
+                last: "z".to_owned(),
+            }),
             files: vec![
                 BlockFile {
                     name: "series.parquet".to_owned(),
@@ -79,6 +82,17 @@ pub(crate) fn block(id: u128) -> BlockEntry {
             meta_crc32c: 0xdead_beef,
         },
     }
+}
+
+/// Makes a content of its own for each number.
+pub(crate) fn content(id: u128) -> Content {
+    let order = Order {
+        opened: 1,
+        writer: WriterId(Ulid(id)),
+        flush: 1,
+    };
+
+    Content::of_flush(TENANT, order, 0)
 }
 
 /// Makes the n-th flush of a writer, which adds one block.
@@ -103,23 +117,41 @@ pub(crate) fn flush(identity: WriterIdentity, n: u64) -> Commit {
 
 /// Returns the one block that a commit adds.
 pub(crate) fn added(commit: &mut Commit) -> &mut BlockEntry {
-    match &mut commit.changes[0] {
-        Change::Replace(replace) => Arc::make_mut(&mut replace.add[0]),
-        change => unreachable!("{change:?}"),
-    }
+    let replace = commit.replace.as_mut().unwrap();
+    Arc::make_mut(&mut replace.add[0])
 }
 
 /// Returns what a commit records about its writer's log.
 pub(crate) fn flushed(commit: &mut Commit) -> &mut Flushed {
-    match commit.changes.last_mut() {
-        Some(Change::Flush(Flush(flushed))) => flushed,
-        change => unreachable!("{change:?}"),
-    }
+    &mut commit.flush.as_mut().unwrap().0
 }
 
+/// Makes the merge of the blocks of `remove`.
 pub(crate) fn compaction(add: u128, remove: &[u128]) -> Commit {
+    let merged = BlockEntry {
+        level: 1,
+        content: Content::of_merge(remove.iter().map(|id| content(*id))),
+        ..block(add)
+    };
+
     let remove = remove.iter().map(|id| BlockId(Ulid(*id))).collect();
-    Commit::replace(remove, vec![block(add)])
+    Commit::replace(remove, vec![merged])
+}
+
+/// Makes one of the siblings with the content of block `output`, from the first name to the last.
+pub(crate) fn sibling(output: u128, id: u128, first: &str, last: &str) -> BlockEntry {
+    let mut entry = BlockEntry {
+        level: 1,
+        content: content(output),
+        ..block(id)
+    };
+
+    entry.stats.names = Some(NameBounds {
+        first: first.to_owned(),
+        last: last.to_owned(),
+    });
+
+    entry
 }
 
 pub(crate) async fn server() -> S3 {

@@ -127,15 +127,19 @@ fn overlapping_positions_are_refused_and_both_files_named() {
 
 #[test]
 fn an_unknown_version_is_refused() {
-    let disk = three_segments();
-    let mut bytes = disk.read(&path(2)).unwrap();
-    bytes[8] = 1;
+    for unknown in [0, 2] {
+        let disk = three_segments();
+        let mut bytes = disk.read(&path(2)).unwrap();
+        bytes[8] = unknown;
 
-    let crc = crc32c::crc32c(&bytes[..44]).to_le_bytes();
-    bytes[44..48].copy_from_slice(&crc);
-    disk.plant(&path(2), bytes).unwrap();
+        let crc = crc32c::crc32c(&bytes[..44]).to_le_bytes();
+        bytes[44..48].copy_from_slice(&crc);
+        disk.plant(&path(2), bytes).unwrap();
 
-    assert!(matches!(refusal(&disk), Error::Version { version: 1, .. }));
+        let error = refusal(&disk).to_string();
+        let message = format!("WAL format {unknown} is not supported; this version reads format 1");
+        assert!(error.starts_with(&message), "{error}");
+    }
 }
 
 #[test]

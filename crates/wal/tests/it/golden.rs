@@ -1,4 +1,4 @@
-//! Tests the bytes of format version 0. `DURAMEN_BLESS=1` writes the files again, which changes the
+//! Tests the bytes of format version 1. `DURAMEN_BLESS=1` writes the files again, which changes the
 //! durable format.
 
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::support::{Record, open, path};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/v0")
+        .join("tests/golden/v1")
         .join(name)
 }
 

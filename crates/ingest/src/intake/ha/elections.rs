@@ -30,7 +30,7 @@ struct Body {
     clusters: BTreeMap<String, Elected>,
 }
 
-const FORMAT: u64 = 0;
+const FORMAT: u64 = 1;
 
 /// What to do with the samples of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
