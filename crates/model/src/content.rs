@@ -8,7 +8,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Order, TenantId};
+use crate::TenantId;
+use crate::order::Order;
 
 /// The sum of the hashes of the flushes that a block stands for, modulo 2^128. It is the key of
 /// what was computed from blocks: a merge keeps the sum over the distinct contents of all blocks,

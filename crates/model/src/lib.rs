@@ -7,7 +7,7 @@
 //! - Owners and identities: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks
 //!   and series ([`ids`]).
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
-//!   manifest to queries, with the flushes that it stands for ([`content`]).
+//!   manifest to queries, with the flushes that it stands for ([`content`], [`order`]).
 //! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
 //!   [`ErrorKind`] ([`error`]).
 
@@ -22,6 +22,7 @@ pub mod labels;
 pub mod matcher;
 pub mod metadata;
 pub mod number;
+pub mod order;
 pub mod quoted;
 pub mod regex;
 pub mod sample;
@@ -29,7 +30,7 @@ pub mod shown;
 pub mod tenant;
 pub mod time;
 
-pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds, Order, OrderRange};
+pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds};
 pub use content::Content;
 pub use error::ErrorKind;
 pub use exemplar::Exemplar;
@@ -40,6 +41,7 @@ pub use labels::{
 };
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{FamilyMetadata, MetricType};
+pub use order::{Order, OrderRange};
 pub use regex::{GoRegex, RegexCache, Regexes};
 pub use sample::{Life, STALE_NAN, STALE_NAN_BITS, Sample, is_stale};
 pub use shown::{Shown, ShownSeries};
