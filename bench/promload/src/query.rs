@@ -28,11 +28,19 @@ struct Measured {
     first: f64,
     /// The repetitions after the first.
     warm: Latencies,
-    /// The CPU time of the server, as a mean per request, if its process is known.
-    server_cpu: Option<f64>,
+    /// The CPU time of the server, if its process is known.
+    server_cpu: Option<ServerCpu>,
     status: Option<u16>,
     bytes: usize,
     answer: Result<Answer>,
+}
+
+/// The CPU time of the server, in ms.
+#[derive(Clone, Copy, Default)]
+struct ServerCpu {
+    first: f64,
+    /// The mean of the repetitions after the first.
+    warm: f64,
 }
 
 /// Sums over the queries that were answered; a quick refusal is no speed.
@@ -79,18 +87,34 @@ fn measure(options: &Options, client: &mut Client, query: &Query) -> Result<Meas
     let path = options.url.path.clone() + &query.path;
     let cpu = || options.pid.map(Usage::of).transpose();
     let before = cpu()?;
+    let mut between = None;
     let mut times = vec![];
     let mut last = Err(anyhow!("not asked"));
 
-    for _ in 0..options.repeat {
+    for request in 0..options.repeat {
         let started = Instant::now();
         last = client.get(&path);
         times.push(started.elapsed().as_secs_f64() * 1e3);
+
+        if request == 0 {
+            between = cpu()?;
+        }
     }
 
-    let server_cpu = before
-        .zip(cpu()?)
-        .map(|(a, b)| (b.cpu_s - a.cpu_s) * 1e3 / options.repeat as f64);
+    let server_cpu = before.zip(between).zip(cpu()?);
+    let server_cpu = server_cpu.map(|((before, between), after)| {
+        let first = (between.cpu_s - before.cpu_s) * 1e3;
+        let rest = (after.cpu_s - between.cpu_s) * 1e3;
+        let repetitions = options.repeat - 1;
+
+        // A query that is asked once has no repetitions.
+        let warm = match repetitions {
+            0 => first,
+            repetitions => rest / repetitions as f64,
+        };
+
+        ServerCpu { first, warm }
+    });
     let warm = if times.len() > 1 {
         times[1..].to_vec()
     } else {
@@ -145,7 +169,8 @@ fn report(query: &Query, measured: &Measured, totals: &mut Totals) -> Value {
     let series = answer.series.len();
     let points = answer.points();
     let digest = format!("{:016x}", answer.digest());
-    let cpu = measured.server_cpu.unwrap_or(f64::NAN);
+    let cpu = measured.server_cpu.map_or(f64::NAN, |cpu| cpu.warm);
+    let server_cpu = measured.server_cpu.unwrap_or_default();
 
     println!(
         "{times} {cpu:8.1} {series:7} {points:8} {:9}  {digest}",
@@ -160,7 +185,8 @@ fn report(query: &Query, measured: &Measured, totals: &mut Totals) -> Value {
         "p50": p50,
         "p95": p95,
         "max": max,
-        "cpu_ms": measured.server_cpu.unwrap_or(0.0),
+        "first_cpu_ms": server_cpu.first,
+        "cpu_ms": server_cpu.warm,
         "series": series,
         "points": points,
         "hash": digest,
