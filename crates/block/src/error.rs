@@ -1,6 +1,8 @@
 //! Why a block could not be written or read.
 
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use duramen_model::ErrorKind;
 use duramen_qos::Full;
@@ -32,7 +34,16 @@ pub enum Error {
     Get {
         key: Path,
         #[source]
-        source: object_store::Error,
+        source: Arc<object_store::Error>,
+    },
+    /// The store answered with bytes that nobody asked for. The block itself may be intact.
+    #[error(
+        "the store answered with another range. key=`{key}`, asked=`{asked:?}`, answered=`{answered:?}`"
+    )]
+    Range {
+        key: Path,
+        asked: Range<u64>,
+        answered: Range<u64>,
     },
     /// The length of the object is not the one that the manifest or `meta` states.
     #[error("size mismatch. key=`{key}`, expected=`{expected}`, actual=`{actual}`")]
@@ -81,7 +92,9 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
-            Self::Write { .. } | Self::Get { .. } | Self::Memory { .. } => ErrorKind::Unavailable,
+            Self::Write { .. } | Self::Get { .. } | Self::Range { .. } | Self::Memory { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Size { .. }
             | Self::Checksum { .. }
             | Self::Malformed { .. }
@@ -97,11 +110,11 @@ impl Error {
             | Self::Contract { .. }
             | Self::Encode { .. }
             | Self::Memory { .. } => return None,
-            Self::Get {
-                key,
-                source: object_store::Error::NotFound { .. },
-            } => (key, "is missing"),
-            Self::Get { key, .. } => (key, "cannot be fetched"),
+            Self::Get { key, source } => match **source {
+                object_store::Error::NotFound { .. } => (key, "is missing"),
+                _ => (key, "cannot be fetched"),
+            },
+            Self::Range { key, .. } => (key, "cannot be fetched"),
             Self::Size { key, .. }
             | Self::Checksum { key, .. }
             | Self::Malformed { key, .. }
@@ -115,6 +128,31 @@ impl Error {
     /// Wraps this error as the error of a source: the block in folder `dir` could not be read.
     pub fn of_block(self, dir: &Path) -> duramen_source::Error {
         duramen_source::Error::new(format!("block {dir}"), self.kind(), self)
+    }
+
+    /// Does the same as [`Error::of_block`] for an error that several readers get.
+    pub fn shared_of_block(self: &Arc<Self>, dir: &Path) -> duramen_source::Error {
+        duramen_source::Error::new(format!("block {dir}"), self.kind(), Arc::clone(self))
+    }
+
+    /// Returns the error of a block in an error of a source, from [`Error::of_block`] or
+    /// [`Error::shared_of_block`].
+    pub fn in_source(error: &duramen_source::Error) -> Option<&Self> {
+        let shared = || error.source.downcast_ref::<Arc<Self>>().map(|shared| &**shared);
+        error.source.downcast_ref().or_else(shared)
+    }
+
+    /// The error of those who wait for a block while the process shuts down.
+    pub fn stopped(dir: Path) -> Self {
+        let source = object_store::Error::Generic {
+            store: "duramen",
+            source: "the process shuts down".into(),
+        };
+
+        Self::Get {
+            key: dir,
+            source: Arc::new(source),
+        }
     }
 
     pub(crate) fn decode(

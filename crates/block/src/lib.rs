@@ -15,9 +15,9 @@
 //! - Checking: [`BlockChecks`] compare the bytes of finished files with their `meta`, for example
 //!   while the files are uploaded.
 //! - Reading: [`Block::open`] gets `meta` and returns a [`Block`], which knows where every byte is.
-//!   [`OpenOptions`] say how it is read. A [`BlockSource`] answers requests from it. Extents that
-//!   were read stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]. A process has
-//!   one of each.
+//!   [`OpenOptions`] say how it is read, and their [`GetCost`] how many GETs that takes. A
+//!   [`BlockSource`] answers requests from it. A [`Fetcher`] sends the GETs. Extents that were read
+//!   stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]. A process has one of each.
 //!
 //! Names, from small to large:
 //!
@@ -40,6 +40,8 @@ pub use layout::file_names::{
 pub use read::block::Block;
 pub use read::cache::ExtentCache;
 pub use read::checks::{BlockChecks, FileCheck};
+pub use read::cost::GetCost;
+pub use read::fetcher::Fetcher;
 pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;
 pub use series::pool::SeriesIndexPool;

@@ -3,7 +3,8 @@
 //! - `options` says how a `block` is opened. `meta` is its first GET.
 //! - `source` answers a request. `select` finds the series and cuts them into batches.
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
-//!   their extents, or takes them from the `cache`.
+//!   their extents, or takes them from the `cache`. `gets` plans the GETs by the `cost` of the
+//!   store. The `fetcher` sends each `get` once for all who wait for it.
 //! - `samples` decodes the extents of samples. Of each column chunk, `pages` takes the pages out of
 //!   the file: a `page_header`, and the bytes behind it, decompressed. A `column` goes through the
 //!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
@@ -17,9 +18,13 @@ pub(crate) mod block;
 pub(crate) mod cache;
 pub(crate) mod checks;
 pub(crate) mod column;
+pub(crate) mod cost;
 pub(crate) mod delta;
 pub(crate) mod exemplars;
 pub(crate) mod fetch;
+pub(crate) mod fetcher;
+pub(crate) mod get;
+pub(crate) mod gets;
 pub(crate) mod histograms;
 pub(crate) mod meta;
 pub(crate) mod metadata;

@@ -26,6 +26,7 @@ pub mod publish;
 pub mod staged;
 mod verify;
 
+pub use duramen_block::GetCost;
 pub use error::Error;
 pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};
 pub use open::Blocks;

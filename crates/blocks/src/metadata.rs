@@ -32,7 +32,7 @@ pub fn newest<'a>(
 
 /// Returns the metric families of a block. The block does not stay open.
 ///
-/// Requests: 1 GET of `meta` (with 1 of a series file up to 64 KiB), and 1 of the metadata.
+/// Two trips: 1 GET of `meta` (with 1 of a series file up to 64 KiB), and 1 of the metadata.
 pub async fn read(
     bucket: &Bucket,
     tenant: TenantId,

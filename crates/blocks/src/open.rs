@@ -1,32 +1,43 @@
 //! The open blocks of a process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
-use duramen_block::{Block, BlockSource, ExtentCache, OpenOptions, SeriesIndexPool};
+use duramen_block::{
+    Block, BlockSource, ExtentCache, Fetcher, GetCost, OpenOptions, SERIES_FILE, SeriesIndexPool,
+};
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
+use duramen_runtime::{Flight, Flights};
 use duramen_source::Reads;
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
 
 /// One in so many parts of the cache is for series indexes. An index of 10,000 series has 3 MiB, so
 /// 256 MiB hold those of about 85 blocks.
 const INDEXES_SHARE: usize = 4;
 /// About what an open block takes beside its `meta`.
-const BLOCK_BYTES: usize = 2 << 10;
+const BLOCK_BYTES: u64 = 2 << 10;
 /// A decoded `meta` takes this many times its size.
-const META_FACTOR: usize = 2;
+const META_FACTOR: u64 = 2;
 
-/// Opens each block once and keeps it open while it is used. Opening a block reads its `meta` by
-/// one GET.
+/// Opens each block once and keeps it open while it is used. Opening a block takes one trip: one GET
+/// of its `meta`, and one of its series file unless that is too large.
 #[derive(Debug)]
 pub struct Blocks {
     bucket: Bucket,
     options: OpenOptions,
     open: Arc<OpenBlocks>,
+    opening: Flights<(TenantId, BlockId), Opened>,
     memory: Arc<Account>,
+}
+
+/// A block that was opened for all who wait for it.
+#[derive(Clone, Debug)]
+struct Opened {
+    block: Result<Arc<Block>, Arc<duramen_block::Error>>,
+    /// What it cost. It counts for the one who asked first.
+    reads: Arc<Reads>,
 }
 
 /// The open blocks, by tenant and id. Their number is limited; the least recently used are dropped
@@ -47,7 +58,7 @@ struct Open {
 
 #[derive(Debug)]
 struct OpenBlock {
-    cell: Arc<OnceCell<Arc<Block>>>,
+    cell: Arc<OnceLock<Arc<Block>>>,
     used: u64,
     bytes: usize,
 }
@@ -92,8 +103,21 @@ impl Blocks {
             bucket,
             options,
             open,
+            opening: Flights::default(),
             memory,
         }
+    }
+
+    /// The same blocks on a store where a GET costs this. The default is the cost of a local disk.
+    #[must_use]
+    pub fn at_cost(mut self, cost: GetCost) -> Self {
+        self.options.cost = cost;
+        self
+    }
+
+    /// The one that sends the GETs of all blocks.
+    pub const fn fetcher(&self) -> &Arc<Fetcher> {
+        &self.options.fetcher
     }
 
     /// The account that the memory is drawn from.
@@ -102,27 +126,83 @@ impl Blocks {
     }
 
     /// Returns the block, and opens it if it is not open. Concurrent calls for one block share its
-    /// GET, which is counted in the `reads` of one of them.
+    /// GETs, which are counted in the `reads` of one of them. One trip, or none.
     pub async fn get(
         &self,
         tenant: TenantId,
         entry: &BlockEntry,
         reads: &Reads,
-    ) -> Result<Arc<Block>, duramen_block::Error> {
-        let cell = self.open.cell(tenant, entry.id, bytes_of(&entry.stats));
-        let directory = keys::block(tenant, entry);
+    ) -> Result<Arc<Block>, Arc<duramen_block::Error>> {
+        let bytes = bytes_of(&entry.stats, &self.options.cost);
+        let cell = self.open.cell(tenant, entry.id, bytes);
 
-        let open = || {
-            Block::open(
-                self.bucket.store(),
-                directory,
-                &entry.stats,
-                self.options.clone(),
-                reads,
-            )
+        let (flight, is_first) = match self.flight(tenant, entry, &cell, reads) {
+            Ok(opening) => opening,
+            Err(block) => return Ok(block),
         };
 
-        cell.get_or_try_init(open).await.cloned()
+        let stopped = || duramen_block::Error::stopped(keys::block(tenant, entry));
+        let opened = flight.await.ok_or_else(stopped)?;
+        if is_first {
+            reads.add_all(&opened.reads);
+        }
+
+        if let Ok(block) = &opened.block {
+            let _ = cell.set(Arc::clone(block));
+        }
+
+        opened.block
+    }
+
+    /// Returns what opens the block, and whether this call has started it. `Err` is the block, if it
+    /// is open.
+    fn flight(
+        &self,
+        tenant: TenantId,
+        entry: &BlockEntry,
+        cell: &Arc<OnceLock<Arc<Block>>>,
+        reads: &Reads,
+    ) -> Result<(Flight<Opened>, bool), Arc<Block>> {
+        let key = (tenant, entry.id);
+        let mut board = self.opening.board();
+
+        // A flight leaves the board after the block is in the cell, so the board comes first.
+        if let Some(flight) = board.find(&key) {
+            return Ok((flight, false));
+        }
+
+        if let Some(block) = cell.get() {
+            return Err(Arc::clone(block));
+        }
+
+        let work = self.opened(tenant, entry.clone(), Arc::clone(cell), reads.part());
+        Ok((self.opening.start(&mut board, vec![key], work), true))
+    }
+
+    /// Opens the block and puts it into `cell`.
+    fn opened(
+        &self,
+        tenant: TenantId,
+        entry: BlockEntry,
+        cell: Arc<OnceLock<Arc<Block>>>,
+        reads: Reads,
+    ) -> impl Future<Output = Opened> + Send + 'static {
+        let store = self.bucket.store();
+        let options = self.options.clone();
+        let reads = Arc::new(reads);
+
+        async move {
+            let directory = keys::block(tenant, &entry);
+            let block = Block::open(store, directory, &entry.stats, options, &reads).await;
+            if let Ok(block) = &block {
+                let _ = cell.set(Arc::clone(block));
+            }
+
+            Opened {
+                block: block.map_err(Arc::new),
+                reads,
+            }
+        }
     }
 
     /// Returns the block as a source of series. Opens it as [`Blocks::get`] does.
@@ -133,20 +213,27 @@ impl Blocks {
         reads: &Reads,
     ) -> Result<BlockSource, duramen_source::Error> {
         let opened = self.get(tenant, entry, reads).await;
-        let block = opened.map_err(|error| error.of_block(&keys::block(tenant, entry)))?;
+        let block = opened.map_err(|error| error.shared_of_block(&keys::block(tenant, entry)))?;
 
         Ok(BlockSource::new(block))
     }
 }
 
-/// Estimates the memory of an open block before it is read.
-fn bytes_of(stats: &BlockStats) -> usize {
-    let meta = usize::try_from(stats.meta_bytes).unwrap_or(usize::MAX);
-    meta.saturating_mul(META_FACTOR).saturating_add(BLOCK_BYTES)
+/// Estimates the memory of an open block before it is read. A series file that comes along is held
+/// until the first selection.
+fn bytes_of(stats: &BlockStats, cost: &GetCost) -> usize {
+    let series = stats.files.iter().find(|file| file.name == SERIES_FILE);
+    let along = series
+        .map_or(0, |file| file.bytes)
+        .min(cost.prefetch_bytes_max);
+
+    let meta = stats.meta_bytes.saturating_mul(META_FACTOR);
+    let bytes = meta.saturating_add(along).saturating_add(BLOCK_BYTES);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl OpenBlocks {
-    fn cell(&self, tenant: TenantId, block: BlockId, bytes: usize) -> Arc<OnceCell<Arc<Block>>> {
+    fn cell(&self, tenant: TenantId, block: BlockId, bytes: usize) -> Arc<OnceLock<Arc<Block>>> {
         let mut open = self.state.lock();
         open.uses += 1;
 
@@ -169,7 +256,7 @@ impl OpenBlocks {
             open.share.set(reserved.saturating_add(bytes));
         }
 
-        let cell = Arc::new(OnceCell::new());
+        let cell = Arc::new(OnceLock::new());
         open.blocks.insert(
             (tenant, block),
             OpenBlock {

@@ -28,7 +28,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             s3: S3Config::default(),
-            requests_max: 64,
+            // One query may send 64 requests at once. As many are left for all others.
+            requests_max: 128,
             retry: RetryPolicy::default(),
             request_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),

@@ -10,7 +10,7 @@
 //!   its [`Ballast`].
 //! - [`Claim`] is the right to write to a store. One process has it.
 //! - [`Deployment`] protects a store from processes of other deployments. [`probe`] refuses a store
-//!   that does not keep its promises.
+//!   that does not keep its promises, and measures the [`StoreCost`].
 //! - [`Chain`] decides who came first. [`Tenants`] is built on it.
 
 pub mod ballast;
@@ -18,6 +18,7 @@ pub mod bucket;
 pub mod chain;
 pub mod claim;
 pub mod config;
+pub mod cost;
 pub mod data_dir;
 pub mod deployment;
 mod directories;
@@ -38,6 +39,7 @@ pub use bucket::Bucket;
 pub use chain::{Author, Chain, Created, Entry};
 pub use claim::{Claim, LogLeft, TakeOver};
 pub use config::{Config, Credentials, S3Config};
+pub use cost::StoreCost;
 pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
 pub use deployment::Deployment;
 pub use error::{CheckError, Error};

@@ -10,7 +10,7 @@ use duramen_bucket::keys;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange};
 use duramen_source::{
-    Error, FlushedPosition, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
+    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
     SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -18,8 +18,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::metrics::Metrics;
 use crate::optional_block::OptionalBlock;
 
-/// How many blocks are opened at the same time for one selector.
-const OPENS_AT_ONCE: usize = 16;
+/// How many blocks are opened at the same time for one selector. All of them take one trip.
+const OPENS_AT_ONCE: usize = 64;
 
 /// All series of all tenants: heads, staged and committed blocks. They are read through views of
 /// some tenants ([`Views::view`]).
@@ -147,6 +147,8 @@ struct StorageView {
     metrics: Metrics,
     /// Notes the blocks that a partial answer leaves out.
     left_out: Option<Arc<LeftOut>>,
+    /// Shared by all selections from the view, which are those of one query.
+    gets: GetLimit,
 }
 
 impl fmt::Debug for StorageView {
@@ -167,6 +169,7 @@ impl StorageView {
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
     async fn merged(&self, wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
+        reads.share_gets(&self.gets);
 
         for moment in &self.tenants {
             let blocks = wanted.blocks(&moment.state);
@@ -282,6 +285,7 @@ impl Views for Storage {
             blocks,
             metrics,
             left_out: left_out.cloned(),
+            gets: GetLimit::new(GetLimit::QUERY),
         }))
     }
 }

@@ -4,6 +4,7 @@
 //! - [`entropy`]: the only source of randomness, of ids too. It comes with the clock.
 //! - [`tasks`]: named tasks that are watched and joined. [`workers`]: threads for computations,
 //!   separate from those that serve requests. [`pace`]: lets a long computation yield.
+//!   [`flights`]: one piece of work for all who wait for its result.
 //! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates.
 //!   [`disk::descriptors`]: a reserve of file descriptors.
 //! - [`memory`]: the memory limit of the process. [`process`]: identifies this process, and checks
@@ -12,6 +13,7 @@
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+pub mod flights;
 pub mod memory;
 pub mod pace;
 pub mod process;
@@ -22,6 +24,7 @@ pub use clock::{Clock, MockClock, SystemClock};
 pub use disk::real::RealDisk;
 pub use disk::{Disk, DiskFile};
 pub use entropy::Entropy;
+pub use flights::{Flight, Flights};
 pub use memory::{MemoryLimit, MemoryLimitSource};
 pub use pace::Pace;
 pub use process::{Liveness, ProcessMark};

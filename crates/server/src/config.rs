@@ -282,6 +282,19 @@ pub struct BucketConfig {
     /// many bodies take memory.
     #[arg(id = "bucket.requests_max", value_name = "COUNT")]
     pub requests_max: usize,
+
+    /// The time from a request to the first byte of its answer. Without it, the probe at the start
+    /// measures it. Longer: queries read larger gaps between the bytes that they need, and so send
+    /// fewer requests.
+    #[arg(id = "bucket.trip", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration::optional")]
+    pub trip: Option<Duration>,
+
+    /// How many bytes of one answer come in a second. Without it, the probe at the start measures
+    /// it. More: as for a longer trip.
+    #[arg(id = "bucket.bytes_per_second", value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size::optional")]
+    pub bytes_per_second: Option<usize>,
 }
 
 /// The write-ahead log.
@@ -423,6 +436,8 @@ impl Default for BucketConfig {
     fn default() -> Self {
         Self {
             requests_max: duramen_bucket::Config::default().requests_max,
+            trip: None,
+            bytes_per_second: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The contract between storage and query. It does not depend on DataFusion: a source answers with
 //! Arrow batches of series.
 //!
-//! A [`SeriesRequest`] comes in; its [`Reads`] count the work. A [`SeriesSource`] answers with a
+//! A [`SeriesRequest`] comes in; its [`Reads`] count the work, and their [`GetLimit`] bounds the
+//! requests to a store. A [`SeriesSource`] answers with a
 //! stream of [`SeriesBatch`]es, or with exemplars, metadata, labels or summaries. [`walk`] computes
 //! labels and summaries for sources without a faster way.
 //!
@@ -13,6 +14,7 @@
 mod answer;
 pub mod batch;
 pub mod error;
+pub mod get_limit;
 pub mod head;
 pub mod left_out;
 pub mod memory;
@@ -27,6 +29,7 @@ pub use answer::{SeriesExemplars, SeriesStream, SeriesSummary};
 pub use batch::builder::SeriesBatchBuilder;
 pub use batch::{Floats, HistogramRef, Histograms, Lives, SeriesBatch};
 pub use error::Error;
+pub use get_limit::{GetLimit, GetPermit};
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use left_out::LeftOut;
 pub use memory::MemorySource;

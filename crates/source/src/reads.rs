@@ -1,6 +1,9 @@
 //! Counts what a selection reads.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::get_limit::GetLimit;
 
 /// The counters of a selection, from coarse to fine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +22,17 @@ pub enum Read {
     Gets,
     /// Bytes of the store's answers.
     GetBytes,
+    /// Second requests that were sent because the first was slow. They are among the requests.
+    Hedges,
+    /// Runs of extents that another selection was getting at the time. Their requests count there.
+    Shared,
     /// Extents that were in memory.
     CacheHits,
     CacheBytes,
 }
 
 impl Read {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Heads,
         Self::Blocks,
         Self::BlocksInRange,
@@ -33,6 +40,8 @@ impl Read {
         Self::SeriesFound,
         Self::Gets,
         Self::GetBytes,
+        Self::Hedges,
+        Self::Shared,
         Self::CacheHits,
         Self::CacheBytes,
     ];
@@ -47,23 +56,55 @@ impl Read {
             Self::SeriesFound => "block_series_found",
             Self::Gets => "gets",
             Self::GetBytes => "get_bytes",
+            Self::Hedges => "hedges",
+            Self::Shared => "shared_gets",
             Self::CacheHits => "cache_hits",
             Self::CacheBytes => "cache_bytes",
         }
     }
 }
 
-/// The counts of one selection. All parts that answer it share them.
+/// The counts of one selection, and the limit of the requests that it sends at once. All parts that
+/// answer it share them.
 #[derive(Debug, Default)]
-pub struct Reads([AtomicU64; Read::ALL.len()]);
+pub struct Reads {
+    counts: [AtomicU64; Read::ALL.len()],
+    gets: OnceLock<GetLimit>,
+}
 
 impl Reads {
+    /// Returns counts that begin at 0, for a part of the work within the same limit.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let part = Self::default();
+        part.share_gets(self.gets());
+        part
+    }
+
     pub fn add(&self, what: Read, count: u64) {
-        self.0[what as usize].fetch_add(count, Ordering::Relaxed);
+        self.counts[what as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Adds all counts of a part of the work.
+    pub fn add_all(&self, part: &Self) {
+        for what in Read::ALL {
+            self.add(what, part.get(what));
+        }
     }
 
     pub fn get(&self, what: Read) -> u64 {
-        self.0[what as usize].load(Ordering::Relaxed)
+        self.counts[what as usize].load(Ordering::Relaxed)
+    }
+
+    /// Makes the selection share the limit of its query. Does nothing if it has a limit already.
+    pub fn share_gets(&self, limit: &GetLimit) {
+        let _ = self.gets.set(limit.clone());
+    }
+
+    /// The limit of the requests to a store. A selection that belongs to no query has one of its
+    /// own.
+    pub fn gets(&self) -> &GetLimit {
+        self.gets.get_or_init(GetLimit::default)
     }
 }
 
@@ -80,7 +121,7 @@ mod tests {
 
         assert_eq!(
             Read::ALL.map(|what| reads.get(what)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
         );
 
         let mut names = Read::ALL.map(Read::name).to_vec();

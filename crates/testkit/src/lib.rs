@@ -3,6 +3,7 @@
 //! - [`s3`]: an S3 server within the process, with faults, a log of its requests and a clock of its
 //!   own. The binary `duramen-testkit-s3` runs it as a process.
 //! - [`disk`]: a [`SimDisk`], which can lose data that was not synced.
+//! - [`store`]: an object store within the process whose GETs a test controls and counts.
 //! - [`prompb`]: the messages of Prometheus' protocols, as senders encode them.
 //! - [`shared`]: the folder of conformance data that is not part of the project.
 //!
@@ -15,5 +16,6 @@ pub mod disk;
 pub mod prompb;
 pub mod s3;
 pub mod shared;
+pub mod store;
 
 pub use disk::{DiskOp, Fault, SimDisk};

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use duramen_model::BlockStats;
-use duramen_source::{Read, Reads};
+use duramen_source::Reads;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::error::Error;
 use crate::layout::file_names::{
     EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
 };
 use crate::read::fetch::RemoteFile;
+use crate::read::fetcher::Fetcher;
+use crate::read::get::Get;
 use crate::read::meta;
 use crate::read::options::{BatchOptions, OpenOptions};
 use crate::read::parquet_file::{Folder, RowsFile};
@@ -42,8 +44,9 @@ pub struct Block {
 impl Block {
     /// Opens the block in folder `dir`, with its `stats` from the manifest.
     ///
-    /// This gets `meta` and checks it against `stats`. A small series file is fetched at the same
-    /// time. Both GETs are counted in `reads`.
+    /// This gets `meta` and checks it against `stats`. A series file that is not too large is
+    /// fetched at the same time, whole. So it takes one trip of one GET or two, which are counted
+    /// in `reads`.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         dir: Path,
@@ -51,26 +54,27 @@ impl Block {
         options: OpenOptions,
         reads: &Reads,
     ) -> Result<Arc<Self>, Error> {
-        let series_bytes = stats
-            .files
-            .iter()
-            .find(|f| f.name == SERIES_FILE)
-            .map_or(u64::MAX, |f| f.bytes);
-
         let meta_key = dir.clone().join(META_FILE);
-        let series_key = dir.clone().join(SERIES_FILE);
+        let whole = |name: &str, size: u64| Get {
+            store: Arc::clone(&store),
+            key: dir.clone().join(name),
+            size,
+            range: None,
+        };
 
+        let meta = whole(META_FILE, stats.meta_bytes);
+        let series = size_of(stats, SERIES_FILE)
+            .filter(|bytes| *bytes <= options.cost.prefetch_bytes_max)
+            .map(|bytes| whole(SERIES_FILE, bytes));
+
+        let fetcher = &options.fetcher;
         let whole_series = async {
             // A failure here is ignored: the first selection meets it again and reports it.
-            if series_bytes <= options.series_prefetch_bytes_max {
-                get(&*store, &series_key, reads).await.ok()
-            } else {
-                None
-            }
+            fetcher.get(&series?, reads).await.ok()
         };
 
         let (meta, whole_series) =
-            futures::join!(get_meta(&*store, &meta_key, stats, reads), whole_series);
+            futures::join!(get_meta(fetcher, &meta, stats, reads), whole_series);
         let files = meta::decode(&meta_key, stats, &meta?)?;
         let dir = Arc::new(dir);
         let folder = Folder {
@@ -162,40 +166,27 @@ impl Block {
     }
 }
 
-async fn get(store: &dyn ObjectStore, key: &Path, reads: &Reads) -> Result<Bytes, Error> {
-    let failed = |source| Error::Get {
-        key: key.clone(),
-        source,
-    };
-
-    reads.add(Read::Gets, 1);
-
-    let bytes = store
-        .get(key)
-        .await
-        .map_err(failed)?
-        .bytes()
-        .await
-        .map_err(failed)?;
-
-    reads.add(Read::GetBytes, bytes.len() as u64);
-    Ok(bytes)
+/// Returns the size of the file `name`. `None` if the block has no such file.
+fn size_of(stats: &BlockStats, name: &str) -> Option<u64> {
+    let file = stats.files.iter().find(|file| file.name == name)?;
+    Some(file.bytes)
 }
 
 /// Gets `meta` and checks it against the manifest's length and checksum. A `meta` that fails the
 /// check is fetched once more.
 async fn get_meta(
-    store: &dyn ObjectStore,
-    key: &Path,
+    fetcher: &Fetcher,
+    meta: &Get,
     stats: &BlockStats,
     reads: &Reads,
 ) -> Result<Bytes, Error> {
-    let bytes = get(store, key, reads).await?;
-    match meta::check(key, stats, &bytes) {
-        Ok(()) => Ok(bytes),
-        Err(_) => {
-            let bytes = get(store, key, reads).await?;
-            meta::check(key, stats, &bytes).map(|()| bytes)
+    let checked = |bytes: Bytes| meta::check(&meta.key, stats, &bytes).map(|()| bytes);
+    let first = fetcher.get(meta, reads).await.map_err(Error::from);
+
+    match first.and_then(checked) {
+        Err(Error::Checksum { .. } | Error::Size { .. }) => {
+            checked(fetcher.get(meta, reads).await?)
         }
+        other => other,
     }
 }

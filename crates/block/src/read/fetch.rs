@@ -6,19 +6,23 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use duramen_runtime::Flight;
 use duramen_source::{Read, Reads};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::Error;
 use crate::layout::meta::FileMeta;
 use crate::read::cache::{ExtentCache, ExtentKey};
-
-/// How many GETs of one selection run at the same time.
-const GETS_MAX: usize = 16;
+use crate::read::cost::GetCost;
+use crate::read::fetcher::{Fetcher, Landed};
+use crate::read::get::{Get, GetError};
+use crate::read::gets;
+use crate::read::options::OpenOptions;
 
 /// Where one file of a block is, and how it is read.
 #[derive(Clone, Debug)]
@@ -28,13 +32,48 @@ pub(crate) struct RemoteFile {
     pub(crate) dir: Arc<Path>,
     pub(crate) index: u32,
     pub(crate) meta: Arc<FileMeta>,
-    pub(crate) gap_bytes_max: u64,
+    pub(crate) cost: GetCost,
     pub(crate) cache: Option<Arc<ExtentCache>>,
+    pub(crate) fetcher: Arc<Fetcher>,
+}
+
+/// The extents that are at hand, and those that are on their way.
+struct Begun {
+    pieces: Vec<(u64, Bytes)>,
+    flights: Vec<(Flight<Landed>, Payer)>,
+}
+
+/// The reader who began a flight. Its cost counts for that reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Payer {
+    ThisReader,
+    AnotherReader,
 }
 
 impl RemoteFile {
-    /// Returns the extents that cover `wanted`. Those that are not in the cache are fetched
-    /// concurrently, by as few GETs as the gap rule allows.
+    /// Describes file `index` of the folder `dir`, which is read as `options` say.
+    pub(crate) fn new(
+        store: &Arc<dyn ObjectStore>,
+        dir: &Arc<Path>,
+        index: usize,
+        meta: FileMeta,
+        options: &OpenOptions,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            key: Path::clone(dir).join(meta.name.as_str()),
+            dir: Arc::clone(dir),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            meta: Arc::new(meta),
+            cost: options.cost,
+            cache: options.cache.clone(),
+            fetcher: Arc::clone(&options.fetcher),
+        }
+    }
+
+    /// Returns the extents that cover `wanted`. Those that are neither in the cache nor on their
+    /// way to another reader are fetched side by side, in one trip, by as few GETs as the cost of
+    /// the store allows.
     ///
     /// Every extent is verified before it is returned or cached. If the check fails, the extent is
     /// fetched once more, because a proxy may cut a response or flip a bit. The second failure is
@@ -44,109 +83,160 @@ impl RemoteFile {
         wanted: &[Range<u64>],
         reads: &Reads,
     ) -> Result<SparseFile, Error> {
-        let mut indexes: Vec<usize> = wanted
-            .iter()
-            .flat_map(|range| self.meta.extents.covering(range))
-            .collect();
+        let Begun {
+            mut pieces,
+            flights,
+        } = self.begin(&self.covering(wanted), reads);
 
-        indexes.sort_unstable();
-        indexes.dedup();
+        let landing = flights
+            .into_iter()
+            .map(|(flight, payer)| async move { (flight.await, payer) });
+        let mut landing: FuturesUnordered<_> = landing.collect();
 
-        let mut pieces = Vec::with_capacity(indexes.len());
-        let mut missing = Vec::new();
-
-        for index in indexes {
-            match self.cached(index) {
-                Some(bytes) => {
-                    reads.add(Read::CacheHits, 1);
-                    reads.add(Read::CacheBytes, bytes.len() as u64);
-                    pieces.push((self.meta.extents.range(index).start, bytes));
-                }
-                None => missing.push(index),
+        while let Some((landed, payer)) = landing.next().await {
+            let landed = landed.ok_or_else(|| Error::stopped(self.key.clone()))?;
+            if payer == Payer::ThisReader {
+                reads.add_all(&landed.reads);
             }
+
+            pieces.extend(landed.extents?);
         }
 
-        let runs = coalesce(
-            missing,
-            |index| self.meta.extents.range(index),
-            self.gap_bytes_max,
-        );
-
-        let mut answers = stream::iter(runs.into_iter().map(|run| self.get_run(run, reads)))
-            .buffer_unordered(GETS_MAX);
-        while let Some(answer) = answers.try_next().await? {
-            pieces.extend(answer);
-        }
-
+        // A run that another reader began may have extents that are in the cache too.
         pieces.sort_unstable_by_key(|(start, _)| *start);
+        pieces.dedup_by_key(|(start, _)| *start);
+
         Ok(SparseFile {
             size: self.meta.bytes,
             pieces: pieces.into(),
         })
     }
 
-    /// Returns the whole file if `bytes` have its length and checksums.
-    pub(crate) fn verified(&self, bytes: &Bytes) -> Option<SparseFile> {
-        let extents = &self.meta.extents;
-        let at = |offset: u64| usize::try_from(offset).ok();
+    /// Returns the extents that cover `wanted`, in ascending order.
+    fn covering(&self, wanted: &[Range<u64>]) -> Vec<usize> {
+        let mut extents: Vec<usize> = wanted
+            .iter()
+            .flat_map(|range| self.meta.extents.covering(range))
+            .collect();
 
-        let holds = |i: usize| {
-            let range = extents.range(i);
-            let piece = bytes.get(at(range.start)?..at(range.end)?)?;
-            (crc32c::crc32c(piece) == extents.checksum(i)).then_some(())
+        extents.sort_unstable();
+        extents.dedup();
+        extents
+    }
+
+    /// Takes the extents that are in the cache, joins the flights that bring others, and starts
+    /// flights for the rest.
+    fn begin(&self, wanted: &[usize], reads: &Reads) -> Begun {
+        let mut pieces = Vec::with_capacity(wanted.len());
+        let mut flights = Vec::new();
+        let mut missing = Vec::new();
+        let mut board = self.fetcher.flights.board();
+
+        for &extent in wanted {
+            // A flight leaves the board after its extents are in the cache, so the board comes
+            // first. A flight that was joined brings its neighbours too.
+            let joined = board.find(&self.cache_key(extent));
+            if let Some(flight) = joined {
+                if !flights.iter().any(|(known, _)| flight.is(known)) {
+                    reads.add(Read::Shared, 1);
+                    flights.push((flight, Payer::AnotherReader));
+                }
+            } else if let Some(bytes) = self.cached(extent) {
+                reads.add(Read::CacheHits, 1);
+                reads.add(Read::CacheBytes, bytes.len() as u64);
+                pieces.push((self.meta.extents.range(extent).start, bytes));
+            } else {
+                missing.push(extent);
+            }
+        }
+
+        for run in gets::plan(&missing, |i| self.meta.extents.range(i), self.cost) {
+            let keys = run.clone().map(|extent| self.cache_key(extent)).collect();
+            let part = Arc::new(reads.part());
+            let work = self.clone().bring(run, part);
+            let flight = self.fetcher.flights.start(&mut board, keys, work);
+            flights.push((flight, Payer::ThisReader));
+        }
+
+        Begun { pieces, flights }
+    }
+
+    /// Checks `bytes`, which must be the whole file, and puts its extents into the cache. Returns
+    /// the file if the bytes are right.
+    pub(crate) fn verified(&self, bytes: &Bytes) -> Option<SparseFile> {
+        let whole = 0..self.meta.extents.len();
+        let extents = if bytes.len() as u64 == self.meta.bytes {
+            self.split(&whole, bytes.clone()).ok()?
+        } else {
+            return None;
         };
 
-        let whole =
-            bytes.len() as u64 == self.meta.bytes && (0..extents.len()).all(|i| holds(i).is_some());
-        whole.then(|| SparseFile {
+        self.keep(whole, &extents);
+        Some(SparseFile {
             size: self.meta.bytes,
             pieces: Arc::new([(0, bytes.clone())]),
         })
     }
 
     fn cached(&self, extent: usize) -> Option<Bytes> {
-        self.cache.as_ref()?.get(&self.cache_key(extent)?)
+        self.cache.as_ref()?.get(&self.cache_key(extent))
     }
 
-    fn cache_key(&self, extent: usize) -> Option<ExtentKey> {
-        Some(ExtentKey {
+    fn keep(&self, run: Range<usize>, extents: &[(u64, Bytes)]) {
+        let Some(cache) = &self.cache else { return };
+        for (extent, (_, bytes)) in run.zip(extents) {
+            cache.insert(self.cache_key(extent), bytes);
+        }
+    }
+
+    fn cache_key(&self, extent: usize) -> ExtentKey {
+        ExtentKey {
             dir: Arc::clone(&self.dir),
             file: self.index,
-            extent: u32::try_from(extent).ok()?,
-        })
+            // `meta` gives the length of each extent in at least a byte of its own, and is at most
+            // 1 GiB, so the number fits.
+            extent: u32::try_from(extent).unwrap_or(u32::MAX),
+        }
     }
 
-    /// Gets the extents `run`, which are neighbours, by one GET.
-    async fn get_run(&self, run: Range<usize>, reads: &Reads) -> Result<Vec<(u64, Bytes)>, Error> {
-        let answer = match self.try_run(run.clone(), reads).await {
-            Err(Error::Checksum { .. } | Error::Size { .. }) => {
-                self.try_run(run.clone(), reads).await?
-            }
-            other => other?,
-        };
-
-        if let Some(cache) = &self.cache {
-            for (extent, (_, bytes)) in run.zip(&answer) {
-                if let Some(key) = self.cache_key(extent) {
-                    cache.insert(key, bytes);
-                }
-            }
+    /// Gets the extents `run`, which are neighbours, by one GET, and by a second one if the first
+    /// brought damage.
+    async fn bring(self, run: Range<usize>, reads: Arc<Reads>) -> Landed {
+        let mut extents = self.try_run(&run, &reads).await;
+        if extents.as_ref().is_err_and(GetError::is_damage) {
+            extents = self.try_run(&run, &reads).await;
         }
 
-        Ok(answer)
+        if let Ok(extents) = &extents {
+            self.keep(run, extents);
+        }
+
+        Landed { extents, reads }
     }
 
-    async fn try_run(&self, run: Range<usize>, reads: &Reads) -> Result<Vec<(u64, Bytes)>, Error> {
+    async fn try_run(
+        &self,
+        run: &Range<usize>,
+        reads: &Reads,
+    ) -> Result<Vec<(u64, Bytes)>, GetError> {
         let extents = &self.meta.extents;
-        let range = extents.range(run.start).start..extents.range(run.end - 1).end;
-        reads.add(Read::Gets, 1);
+        let get = Get {
+            store: Arc::clone(&self.store),
+            key: self.key.clone(),
+            size: self.meta.bytes,
+            range: Some(extents.range(run.start).start..extents.range(run.end - 1).end),
+        };
 
-        let mut bytes = self.get(range.clone()).await?;
-        reads.add(Read::GetBytes, bytes.len() as u64);
+        let bytes = self.fetcher.get(&get, reads).await?;
+        self.split(run, bytes)
+    }
 
-        let mut answer = Vec::with_capacity(run.len());
+    /// Splits the bytes of the extents `run` and compares each with its checksum.
+    fn split(&self, run: &Range<usize>, mut bytes: Bytes) -> Result<Vec<(u64, Bytes)>, GetError> {
+        let extents = &self.meta.extents;
+        let mut pieces = Vec::with_capacity(run.len());
 
-        for index in run {
+        for index in run.clone() {
             let extent = extents.range(index);
             let length = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
             let piece = bytes.split_to(length.min(bytes.len()));
@@ -154,7 +244,7 @@ impl RemoteFile {
             let actual = crc32c::crc32c(&piece);
 
             if expected != actual {
-                return Err(Error::Checksum {
+                return Err(GetError::Checksum {
                     key: self.key.clone(),
                     offset: extent.start,
                     expected,
@@ -162,73 +252,11 @@ impl RemoteFile {
                 });
             }
 
-            answer.push((extent.start, piece));
+            pieces.push((extent.start, piece));
         }
 
-        Ok(answer)
+        Ok(pieces)
     }
-
-    /// Gets exactly the bytes `range`.
-    async fn get(&self, range: Range<u64>) -> Result<Bytes, Error> {
-        let wrong_size = |actual| Error::Size {
-            key: self.key.clone(),
-            expected: self.meta.bytes,
-            actual,
-        };
-
-        let options = GetOptions::default().with_range(Some(range.clone()));
-        let answer = match self.store.get_opts(&self.key, options).await {
-            Ok(answer) => answer,
-            Err(source) => {
-                // If the file was cut, the range may lie behind its end, and each store reports
-                // that with an error of its own. So ask for the size.
-                let size = self.store.head(&self.key).await.map(|object| object.size);
-                return Err(match size {
-                    Ok(size) if size != self.meta.bytes => wrong_size(size),
-                    _ => Error::Get {
-                        key: self.key.clone(),
-                        source,
-                    },
-                });
-            }
-        };
-
-        if answer.meta.size != self.meta.bytes {
-            return Err(wrong_size(answer.meta.size));
-        }
-
-        let bytes = answer.bytes().await.map_err(|source| Error::Get {
-            key: self.key.clone(),
-            source,
-        })?;
-
-        if bytes.len() as u64 != range.end - range.start {
-            return Err(wrong_size(range.start + bytes.len() as u64));
-        }
-
-        Ok(bytes)
-    }
-}
-
-/// Joins ascending extents to runs. Two extents are joined if the gap between them is at most
-/// `gap_bytes_max`; the gap is then read as well. Pure.
-fn coalesce(
-    extents: Vec<usize>,
-    range: impl Fn(usize) -> Range<u64>,
-    gap_bytes_max: u64,
-) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-
-    for extent in extents {
-        match runs.last_mut() {
-            Some(run) if range(extent).start - range(run.end - 1).end <= gap_bytes_max => {
-                run.end = extent + 1
-            }
-            _ => runs.push(extent..extent + 1),
-        }
-    }
-
-    runs
 }
 
 /// A file of which only some extents are in memory. It is an error to read outside of them.
@@ -341,15 +369,6 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use super::{SparseFile, coalesce};
-
-    #[test]
-    fn neighbours_and_small_gaps_are_one_run() {
-        let range = |i: usize| (i as u64 * 100)..(i as u64 * 100 + 100);
-        assert_eq!(coalesce(vec![0, 1, 3, 7], range, 0), [0..2, 3..4, 7..8]);
-        assert_eq!(coalesce(vec![0, 1, 3, 7], range, 100), [0..4, 7..8]);
-        assert_eq!(coalesce(vec![], range, 100), Vec::<Range<usize>>::new());
-    }
 
     #[test]
     fn a_sparse_file_gives_what_it_has_and_an_error_for_the_rest() {

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use duramen_qos::Account;
 
 use crate::read::cache::ExtentCache;
+use crate::read::cost::GetCost;
+use crate::read::fetcher::Fetcher;
 use crate::series::pool::SeriesIndexPool;
 
 /// How a block is read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// Two ranges of one file are read by one GET if the gap between them is at most this long. The
-    /// gap is read too. Larger: fewer requests. Smaller: fewer bytes.
-    pub gap_bytes_max: u64,
-    /// A series file of at most this size is fetched whole together with `meta`. This saves a cold
-    /// reader one round trip.
-    pub series_prefetch_bytes_max: u64,
+    /// What a GET costs on the store of the block.
+    pub cost: GetCost,
     /// Where verified extents are kept. `None`: every selection fetches them again.
     pub cache: Option<Arc<ExtentCache>>,
     /// Where decoded series indexes are kept. `None`: every selection decodes the columns that it
@@ -26,6 +24,8 @@ pub struct OpenOptions {
     pub indexes: Option<Arc<SeriesIndexPool>>,
     /// The batches in which samples are read.
     pub batches: BatchOptions,
+    /// Sends the GETs. Blocks that share it share the GETs that are under way.
+    pub fetcher: Arc<Fetcher>,
 }
 
 /// How large the batches of a selection are, and where their memory comes from.
@@ -44,18 +44,6 @@ impl Default for BatchOptions {
         Self {
             samples_max: 1 << 20,
             memory: Account::unbounded(),
-        }
-    }
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self {
-            gap_bytes_max: 8 << 10,
-            series_prefetch_bytes_max: 64 << 10,
-            cache: None,
-            indexes: None,
-            batches: BatchOptions::default(),
         }
     }
 }

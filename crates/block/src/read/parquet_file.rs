@@ -63,7 +63,7 @@ impl Folder<'_> {
             };
         };
 
-        let meta = Arc::new(self.files[index].clone());
+        let meta = self.files[index].clone();
         let mut reader = ParquetMetaDataReader::new()
             .with_column_index_policy(PageIndexPolicy::Skip)
             .with_offset_index_policy(PageIndexPolicy::Optional);
@@ -72,16 +72,7 @@ impl Folder<'_> {
             .and_then(|()| reader.finish());
         let parsed = Arc::new(parsed.map_err(|e| Error::decode(self.meta_key, e))?);
 
-        let remote = RemoteFile {
-            store: Arc::clone(self.store),
-            key: Path::clone(self.dir).join(name),
-            dir: Arc::clone(self.dir),
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            meta,
-            gap_bytes_max: self.options.gap_bytes_max,
-            cache: self.options.cache.clone(),
-        };
-
+        let remote = RemoteFile::new(self.store, self.dir, index, meta, self.options);
         let file = ParquetFile { remote, parsed };
         let group_rows = file.group_rows(rows)?;
         Ok(Some(RowsFile { file, group_rows }))

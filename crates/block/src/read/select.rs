@@ -43,8 +43,8 @@ pub(crate) fn stream(
     let asked = Arc::clone(&request);
     let within = Arc::clone(&block);
 
-    let batches = stream::once(async move { Ok(found(within, file, request).await) })
-        .try_flatten()
+    let batches = stream::once(found(within, file, request))
+        .flatten()
         .map(move |batch| {
             let block = Arc::clone(&block);
             let asked = Arc::clone(&asked);

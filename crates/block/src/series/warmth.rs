@@ -49,7 +49,8 @@ impl Warmth {
         }
 
         let selection = self.selections.fetch_add(1, Relaxed).saturating_add(1);
-        let cheap = file.is_whole(groups) || file.is_here() || selection >= SELECTIONS_MIN;
+        let cheap =
+            file.is_whole(groups) || file.is_quick_to_index() || selection >= SELECTIONS_MIN;
         let bytes_max = pool.index_bytes_max();
 
         if !cheap || selection < self.wait.load(Relaxed) || !may_fit(file, bytes_max) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSource, OpenOptions, SeriesIndexPool, WriterOptions};
+use duramen_block::{Block, BlockSource, GetCost, OpenOptions, SeriesIndexPool, WriterOptions};
 use duramen_model::{
     Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span,
     TimeRange,
@@ -317,7 +317,7 @@ proptest! {
                 let indexes = Arc::new(SeriesIndexPool::new(1 << 20));
 
                 for indexes in [None, Some(indexes)] {
-                    let options = OpenOptions { indexes, series_prefetch_bytes_max: 0, ..OpenOptions::default() };
+                    let options = OpenOptions { indexes, cost: GetCost { prefetch_bytes_max: 0, ..GetCost::default() }, ..OpenOptions::default() };
                     let block = Block::open(Arc::clone(&store) as _, key(), &stats, options, &Reads::default()).await.unwrap();
                     let source = BlockSource::new(Arc::clone(&block));
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use duramen_block::{
-    Block, BlockSource, EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, OpenOptions,
-    SAMPLES_FILE, SERIES_FILE, WriterOptions,
+    Block, BlockSource, EXEMPLARS_FILE, GetCost, HISTOGRAMS_FILE, META_FILE, METADATA_FILE,
+    OpenOptions, SAMPLES_FILE, SERIES_FILE, WriterOptions,
 };
 use duramen_model::{BlockStats, Counts, Exemplar, Histogram, Life, Matcher, ResetHint, Span};
 use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
@@ -169,7 +169,10 @@ pub(crate) fn ten_thousand(samples: i64) -> Vec<Series> {
 /// Opens the block by a GET of `meta` alone, as if its series file were large.
 async fn open_without_series(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Arc<Block> {
     let options = OpenOptions {
-        series_prefetch_bytes_max: 0,
+        cost: GetCost {
+            prefetch_bytes_max: 0,
+            ..GetCost::default()
+        },
         ..OpenOptions::default()
     };
 
@@ -272,7 +275,7 @@ async fn a_small_series_file_comes_with_meta() {
 }
 
 /// Returns a few series of `ten_thousand`, each with histograms and exemplars added.
-fn with_others(samples: i64) -> Vec<Series> {
+pub(crate) fn with_others(samples: i64) -> Vec<Series> {
     let mut all: Vec<_> = ten_thousand(samples).into_iter().step_by(100).collect();
 
     for (series, number) in all.iter_mut().zip(0..) {

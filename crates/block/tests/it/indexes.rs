@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use duramen_block::{Block, ExtentCache, OpenOptions, SeriesIndexPool, WriterOptions};
+use duramen_block::{Block, ExtentCache, GetCost, OpenOptions, SeriesIndexPool, WriterOptions};
 use duramen_model::{BlockStats, Matcher, TimeRange};
 use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
@@ -25,7 +25,10 @@ async fn open_with(
     let options = OpenOptions {
         cache,
         indexes: Some(Arc::clone(indexes)),
-        series_prefetch_bytes_max: 0,
+        cost: GetCost {
+            prefetch_bytes_max: 0,
+            ..GetCost::default()
+        },
         ..OpenOptions::default()
     };
 

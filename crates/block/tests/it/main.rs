@@ -21,3 +21,4 @@ mod round_trip;
 mod select;
 mod series_file;
 mod siblings;
+mod trips;

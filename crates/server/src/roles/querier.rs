@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use duramen_api::http::{QuerierState, RemoteReadMetrics};
-use duramen_blocks::Blocks;
+use duramen_blocks::{Blocks, GetCost};
 use duramen_metrics::Registry;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Parts, Querier, Storage};
@@ -39,6 +39,9 @@ pub(crate) fn start(
         OPEN_BLOCKS_MAX,
         Arc::clone(&shared.memory),
     );
+
+    let cost = &shared.store_cost;
+    let blocks = blocks.at_cost(GetCost::of(cost.trip, cost.bytes_per_second));
 
     let storage = Arc::new(Storage::new(
         heads,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use duramen_api::http::{BodyBounds, Door, Intake, Tenancy};
-use duramen_bucket::{Bucket, Claim, Credentials, DataDir, Deployment, LogLeft, TakeOver, Tenants};
+use duramen_bucket::{
+    Bucket, Claim, Credentials, DataDir, Deployment, LogLeft, StoreCost, TakeOver, Tenants,
+};
 use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
 use duramen_metrics::Registry;
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) bucket: Bucket,
+    /// What a GET of the store costs.
+    pub(crate) store_cost: StoreCost,
     pub(crate) register: Arc<Tenants>,
     pub(crate) manifests: Manifests,
     /// The account that bodies, heads, queries, answers and caches draw from.
@@ -65,7 +69,8 @@ impl Shared {
         )?;
 
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (bucket, mut data_dir) = open_store(config, &disk, &clock, registry).await?;
+        let (bucket, mut data_dir, store_cost) =
+            open_store(config, &disk, &clock, registry).await?;
         let claim = claim(config, &bucket, &mut data_dir).await?;
 
         let writer = claim.identity().writer;
@@ -97,6 +102,7 @@ impl Shared {
             clock,
             disk,
             bucket,
+            store_cost,
             register: Arc::new(register),
             manifests,
             memory,
@@ -186,13 +192,13 @@ async fn open_store(
     disk: &Arc<dyn Disk>,
     clock: &Arc<dyn Clock>,
     registry: &mut Registry,
-) -> anyhow::Result<(Bucket, DataDir)> {
+) -> anyhow::Result<(Bucket, DataDir, StoreCost)> {
     let data_dir = DataDir::open(Arc::clone(disk), &config.data_dir, &**clock)
         .context("open the data directory")?;
     let bucket = open_bucket(config, disk, clock)?;
 
     bucket.metrics().register(registry);
-    duramen_bucket::probe::probe(&bucket)
+    let probed = duramen_bucket::probe::probe(&bucket)
         .await
         .context("probe the store")?;
 
@@ -201,7 +207,29 @@ async fn open_store(
         .context("identify the store")?;
     data_dir.bind(&deployment)?;
 
-    Ok((bucket, data_dir))
+    Ok((bucket, data_dir, store_cost(config, probed.cost)))
+}
+
+/// Returns what a GET costs, as the settings say. The measurement stands in for what they leave
+/// out.
+fn store_cost(config: &Config, measured: StoreCost) -> StoreCost {
+    let set = config
+        .bucket
+        .bytes_per_second
+        .and_then(|bytes| u64::try_from(bytes).ok());
+
+    let cost = StoreCost {
+        trip: config.bucket.trip.unwrap_or(measured.trip),
+        bytes_per_second: set.unwrap_or(measured.bytes_per_second),
+    };
+
+    tracing::info!(
+        trip_ms = cost.trip.as_millis(),
+        bytes_per_second = cost.bytes_per_second,
+        "what a GET of the store costs"
+    );
+
+    cost
 }
 
 /// Claims the store under the name of the data directory.
