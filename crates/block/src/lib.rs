@@ -16,8 +16,9 @@
 //!   while the files are uploaded.
 //! - Reading: [`Block::open`] gets `meta` and returns a [`Block`], which knows where every byte is.
 //!   [`OpenOptions`] say how it is read, and their [`GetCost`] how many GETs that takes. A
-//!   [`BlockSource`] answers requests from it. A [`Fetcher`] sends the GETs. Extents that were read
-//!   stay in an [`ExtentCache`], decoded series in a [`SeriesIndexPool`]. A process has one of each.
+//!   [`BlockSource`] answers requests from it. A [`Fetcher`] sends the GETs, and [`Hedges`] slow
+//!   ones once more. Extents that were read stay in an [`ExtentCache`], decoded series in a
+//!   [`SeriesIndexPool`]. A process has one of each.
 //!
 //! Names, from small to large:
 //!
@@ -42,6 +43,7 @@ pub use read::cache::ExtentCache;
 pub use read::checks::{BlockChecks, FileCheck};
 pub use read::cost::GetCost;
 pub use read::fetcher::Fetcher;
+pub use read::hedge::{HedgeMetrics, Hedges};
 pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;
 pub use series::pool::SeriesIndexPool;

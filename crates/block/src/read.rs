@@ -4,7 +4,7 @@
 //! - `source` answers a request. `select` finds the series and cuts them into batches.
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
 //!   their extents, or takes them from the `cache`. `gets` plans the GETs by the `cost` of the
-//!   store. The `fetcher` sends each `get` once for all who wait for it.
+//!   store. The `fetcher` sends each `get` once for all who wait for it. A slow one gets a `hedge`.
 //! - `samples` decodes the extents of samples. Of each column chunk, `pages` takes the pages out of
 //!   the file: a `page_header`, and the bytes behind it, decompressed. A `column` goes through the
 //!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
@@ -25,6 +25,7 @@ pub(crate) mod fetch;
 pub(crate) mod fetcher;
 pub(crate) mod get;
 pub(crate) mod gets;
+pub(crate) mod hedge;
 pub(crate) mod histograms;
 pub(crate) mod meta;
 pub(crate) mod metadata;

@@ -26,7 +26,7 @@ pub mod publish;
 pub mod staged;
 mod verify;
 
-pub use duramen_block::GetCost;
+pub use duramen_block::{GetCost, HedgeMetrics, Hedges};
 pub use error::Error;
 pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};
 pub use open::Blocks;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use duramen_block::{
-    Block, BlockSource, ExtentCache, Fetcher, GetCost, OpenOptions, SERIES_FILE, SeriesIndexPool,
+    Block, BlockSource, ExtentCache, Fetcher, GetCost, Hedges, OpenOptions, SERIES_FILE,
+    SeriesIndexPool,
 };
 use duramen_bucket::{Bucket, keys};
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
@@ -112,6 +113,13 @@ impl Blocks {
     #[must_use]
     pub fn at_cost(mut self, cost: GetCost) -> Self {
         self.options.cost = cost;
+        self
+    }
+
+    /// The same blocks, whose slow GETs are sent once more.
+    #[must_use]
+    pub fn hedging(mut self, hedges: Hedges) -> Self {
+        self.options.fetcher = Arc::new(Fetcher::hedging(hedges));
         self
     }
 

@@ -295,6 +295,20 @@ pub struct BucketConfig {
     #[arg(id = "bucket.bytes_per_second", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size::optional")]
     pub bytes_per_second: Option<usize>,
+
+    /// Send a GET of a block once more when it is slower than 95 in 100 of its size. The first
+    /// answer wins. A query then seldom waits for the slowest of many requests, at 5 % more
+    /// requests at most.
+    #[arg(
+        id = "bucket.hedges",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+    )]
+    pub hedges: bool,
 }
 
 /// The write-ahead log.
@@ -438,6 +452,7 @@ impl Default for BucketConfig {
             requests_max: duramen_bucket::Config::default().requests_max,
             trip: None,
             bytes_per_second: None,
+            hedges: true,
         }
     }
 }

@@ -184,7 +184,7 @@ async fn get_meta(
     let first = fetcher.get(meta, reads).await.map_err(Error::from);
 
     match first.and_then(checked) {
-        Err(Error::Checksum { .. } | Error::Size { .. }) => {
+        Err(Error::Checksum { .. } | Error::Size { .. } | Error::Range { .. }) => {
             checked(fetcher.get(meta, reads).await?)
         }
         other => other,

@@ -142,10 +142,13 @@ async fn body(
 }
 
 impl GetError {
-    /// Whether the store gave other bytes than were written. A proxy may cut a response or flip a
-    /// bit, so it is worth to ask once more.
+    /// Whether the store gave other bytes than were written or asked for. A proxy may cut a response
+    /// or flip a bit, so it is worth to ask once more.
     pub(crate) const fn is_damage(&self) -> bool {
-        matches!(self, Self::Checksum { .. } | Self::Size { .. })
+        matches!(
+            self,
+            Self::Checksum { .. } | Self::Size { .. } | Self::Range { .. }
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use duramen_api::http::{QuerierState, RemoteReadMetrics};
-use duramen_blocks::{Blocks, GetCost};
+use duramen_blocks::{Blocks, GetCost, HedgeMetrics, Hedges};
 use duramen_metrics::Registry;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Parts, Querier, Storage};
@@ -42,6 +42,13 @@ pub(crate) fn start(
 
     let cost = &shared.store_cost;
     let blocks = blocks.at_cost(GetCost::of(cost.trip, cost.bytes_per_second));
+    let blocks = if config.bucket.hedges {
+        let hedged = HedgeMetrics::default();
+        hedged.register(registry);
+        blocks.hedging(Hedges::new(Arc::clone(&shared.clock), hedged))
+    } else {
+        blocks
+    };
 
     let storage = Arc::new(Storage::new(
         heads,
