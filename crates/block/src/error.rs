@@ -138,7 +138,12 @@ impl Error {
     /// Returns the error of a block in an error of a source, from [`Error::of_block`] or
     /// [`Error::shared_of_block`].
     pub fn in_source(error: &duramen_source::Error) -> Option<&Self> {
-        let shared = || error.source.downcast_ref::<Arc<Self>>().map(|shared| &**shared);
+        let shared = || {
+            error
+                .source
+                .downcast_ref::<Arc<Self>>()
+                .map(|shared| &**shared)
+        };
         error.source.downcast_ref().or_else(shared)
     }
 

@@ -54,7 +54,7 @@ impl Place {
 
     /// Leaves the block out because of `error`. Returns errors that are no reason for it.
     fn leave_out(&self, error: Error) -> Result<(), Error> {
-        let cause = duramen_block::Error::in_source(error);
+        let cause = duramen_block::Error::in_source(&error);
         let Some(why) = cause.and_then(duramen_block::Error::unreadable) else {
             return Err(error);
         };

@@ -48,7 +48,7 @@ fn spent(store: &Store) -> (usize, u64) {
 fn one_metric(metric: usize) -> SeriesRequest {
     request(vec![Matcher::equal(
         "__name__",
-        &format!("metric_{metric:02}_total"),
+        format!("metric_{metric:02}_total"),
     )])
 }
 
