@@ -3,12 +3,19 @@
 
 use std::ops::Range;
 
+use duramen_model::{Labels, STALE_NAN};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+
 use super::agreement::ranges;
 use super::written::{Form, Group, Noise, rows};
+use crate::layout::file_names::SAMPLES_FILE;
 use crate::layout::schema::sample;
 use crate::read::fetch::SparseFile;
 use crate::read::plan::GroupRows;
 use crate::read::samples::{Samples, Scratch};
+use crate::write::block::BlockWriter;
+use crate::write::contents::SeriesContents;
+use crate::write::options::WriterOptions;
 
 const LIVES: [usize; 2] = [sample::TTL, sample::START_TS];
 
@@ -145,4 +152,75 @@ fn pages_that_are_cut_or_missing_are_refused() {
 
     // The last column of life spans ends the file.
     assert!(reader.refused > group.bytes.len() / 2);
+}
+
+/// Returns the samples file that the writer makes of some series: counters, decimals, floats, and
+/// all of them in turns. It has one row group.
+fn written(noise: &mut Noise) -> Group {
+    let mut writer = BlockWriter::in_memory(WriterOptions::default());
+
+    for series in 0..6 {
+        let name = format!("m{series}");
+        let labels = Labels::from_pairs([("__name__", name.as_str())]).unwrap();
+        let ts: Vec<i64> = (0..200).map(|i| i * 15_000 + i % 3).collect();
+        let mut counter = 0.0;
+        let values: Vec<f64> = ts
+            .iter()
+            .map(|_| {
+                counter += f64::from(u8::try_from(noise.below(200)).unwrap());
+                match if series < 5 { series } else { noise.below(5) } {
+                    0 => counter,
+                    1 => counter / 100.0,
+                    2 => 1e-7 * counter,
+                    3 => counter.sqrt(),
+                    _ if noise.one_in(9) => STALE_NAN,
+                    _ => -counter,
+                }
+            })
+            .collect();
+
+        writer
+            .push(&labels, &SeriesContents::floats(&ts, &values))
+            .unwrap();
+    }
+
+    let (_, files) = writer.finish_in_memory().unwrap();
+    let file = files.into_iter().find(|(name, _)| name == SAMPLES_FILE);
+    let (_, bytes) = file.unwrap();
+    let parsed = ParquetMetaDataReader::new()
+        .with_offset_index_policy(PageIndexPolicy::Required)
+        .parse_and_finish(&bytes)
+        .unwrap();
+    assert_eq!(parsed.num_row_groups(), 1);
+
+    Group {
+        parsed,
+        bytes: bytes.to_vec(),
+    }
+}
+
+#[test]
+fn flipped_bits_of_a_written_file_are_survived() {
+    let mut noise = Noise(4);
+    let mut reader = Reader::default();
+    let group = written(&mut noise);
+    let all = 0..1200;
+    reader.read(
+        &group,
+        &whole(group.bytes.clone()),
+        std::slice::from_ref(&all),
+    );
+    assert_eq!(reader.read, 1);
+
+    for _ in 0..times() {
+        let wanted = ranges(&mut noise, all.end);
+
+        for at in 0..group.bytes.len() {
+            let mut bytes = group.bytes.clone();
+            bytes[at] ^= 1 << noise.below(8);
+            reader.read(&group, &whole(bytes), &wanted);
+        }
+    }
+
+    assert!(reader.refused > 100, "{}", reader.refused);
 }
