@@ -268,11 +268,11 @@ mod tests {
 
     #[test]
     fn packed_levels_are_runs() {
-        let values: Vec<u32> = (0..300).map(|i| u32::from(i % 71 < 64)).collect();
+        let values: Vec<u32> = (0..900).map(|i| u32::from(i % 127 < 67)).collect();
         let (bytes, _) = encode(&[Run::Packed(values.clone())], 1);
-        assert_eq!(decode(&bytes, 1, 300).unwrap(), values);
+        assert_eq!(decode(&bytes, 1, 900).unwrap(), values);
 
-        let mut runs = Runs::new(&bytes, 1, 300).unwrap();
+        let mut runs = Runs::new(&bytes, 1, 900).unwrap();
         assert_eq!(runs.peek().unwrap(), (1, 64));
     }
 

@@ -4,7 +4,7 @@ use std::iter;
 use std::ops::Range;
 
 use super::library;
-use super::written::{Form, Group, Noise, Row, rows};
+use super::written::{Form, Group, Noise, Row, Value, rows};
 use crate::layout::schema::sample;
 use crate::read::plan::GroupRows;
 use crate::read::samples::{Samples, Scratch};
@@ -108,5 +108,37 @@ fn both_readers_give_back_what_was_written() {
         for wanted in [iter::once(0..count).collect(), ranges(&mut noise, count)] {
             check(&group, &rows, wanted, &mut scratch);
         }
+    }
+}
+
+/// Returns the error of 100 rows, of which row 40 has `value`.
+fn error_of(value: Value) -> String {
+    let mut noise = Noise(5);
+    let mut rows = rows(&mut noise, 100);
+    rows[40].value = value;
+
+    let form = Form {
+        compressed: true,
+        page_rows: 100,
+    };
+    let group = Group::write(&rows, form, &mut noise);
+    let wanted = GroupRows {
+        group: 0,
+        rows: iter::once(0..100).collect(),
+    };
+    let file = group.file(&wanted, &[]);
+    let scratch = &mut Scratch::default();
+    let result = Samples::default().append(&group.parsed, &file, &wanted, &[], scratch);
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn a_row_with_two_values_and_an_unknown_exponent_are_refused() {
+    let both = error_of(Value::Both);
+    assert!(both.contains("both an integer and a float"), "{both}");
+
+    for exponent in [-1, 23, i32::MAX] {
+        let error = error_of(Value::Integer(1, exponent));
+        assert!(error.contains("an exponent is not 0 to 22"), "{error}");
     }
 }

@@ -46,6 +46,8 @@ pub(super) enum Value {
     Integer(i64, i32),
     Float(f64),
     Stale,
+    /// An integer and a float, which is an error.
+    Both,
 }
 
 /// One row. A life span of 0 is null.
@@ -62,13 +64,14 @@ impl Row {
         match self.value {
             Value::Integer(integer, exponent) => unscaled(integer, exponent).to_bits(),
             Value::Float(float) => float.to_bits(),
-            Value::Stale => duramen_model::STALE_NAN_BITS,
+            Value::Stale | Value::Both => duramen_model::STALE_NAN_BITS,
         }
     }
 
     const fn integer(&self) -> Option<i64> {
         match self.value {
             Value::Integer(integer, _) => Some(integer),
+            Value::Both => Some(1),
             _ => None,
         }
     }
@@ -76,6 +79,7 @@ impl Row {
     const fn float(&self) -> Option<f64> {
         match self.value {
             Value::Float(float) => Some(float),
+            Value::Both => Some(1.0),
             _ => None,
         }
     }
