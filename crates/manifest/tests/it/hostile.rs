@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 use duramen_bucket::Author;
 use duramen_manifest::body::TEXT_BYTES_MAX;
 use duramen_manifest::object::{PARTS_MAX, SnapshotReader, Tail, encode_snapshot};
-use duramen_manifest::{Edit, Error, State};
+use duramen_manifest::{Commit, Edit, Error, State};
 use duramen_model::{Content, ErrorKind, METRIC_NAME_BYTES_MAX, NameBounds};
 use object_store::path::Path;
 use proptest::prelude::*;
 
-use crate::values::{block, flush, identity};
+use crate::values::{block, flush, identity, sibling};
 
 fn key() -> Path {
     Path::from("t/x/manifest/1")
@@ -264,6 +264,28 @@ fn a_snapshot_with_an_entry_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_snapshot_with_blocks_that_do_not_fit_together_is_refused() {
+    let mut state = State::default();
+    let siblings = vec![sibling(1, 1, "a", "c"), sibling(1, 2, "c", "f")];
+    let commit = Commit::replace(Vec::new(), siblings);
+    state
+        .apply(&Edit::commit(identity(1, 1), author(), commit))
+        .unwrap();
+
+    let bodies = encode_snapshot(&state, 1 << 20, key(), |_| key()).unwrap();
+    let text = String::from_utf8(zstd::decode_all(&*bodies.first.1).unwrap()).unwrap();
+    assert_eq!(read_snapshot(&text).unwrap(), state);
+
+    let overlap = text.replacen("[\"c\",\"f\"]", "[\"b\",\"f\"]", 1);
+    let twice = text.replacen("0000000002\"", "0000000001\"", 1);
+
+    for broken in [overlap, twice] {
+        assert_ne!(broken, text);
+        assert!(is_corrupt(&read_snapshot(&broken)), "{broken}");
+    }
+}
+
+#[test]
 fn a_snapshot_names_each_part_once_and_not_too_many() {
     let with = |parts: usize, distinct: usize| {
         let keys: Vec<_> = (0..parts)
@@ -309,7 +331,7 @@ fn a_block_that_cannot_be_is_refused() {
         let mut entry = block(1);
         fault(&mut entry);
 
-        let commit = duramen_manifest::Commit::replace(Vec::new(), vec![entry]);
+        let commit = Commit::replace(Vec::new(), vec![entry]);
 
         let mut state = State::default();
         assert!(
