@@ -70,6 +70,13 @@ pub enum Error {
         offset: u64,
         what: &'static str,
     },
+    /// A file of a block in a local folder could not be read.
+    #[error("cannot read a block file. path=`{}`", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// The account has no memory for the next batch of samples.
     #[error("no memory for a batch of samples. dir=`{dir}`, samples=`{samples}`")]
     Memory {
@@ -92,9 +99,11 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
-            Self::Write { .. } | Self::Get { .. } | Self::Range { .. } | Self::Memory { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Write { .. }
+            | Self::Get { .. }
+            | Self::Range { .. }
+            | Self::Folder { .. }
+            | Self::Memory { .. } => ErrorKind::Unavailable,
             Self::Size { .. }
             | Self::Checksum { .. }
             | Self::Malformed { .. }

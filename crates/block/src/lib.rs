@@ -43,6 +43,7 @@ pub use read::cache::ExtentCache;
 pub use read::checks::{BlockChecks, FileCheck};
 pub use read::cost::GetCost;
 pub use read::fetcher::Fetcher;
+pub use read::folder::stats_of_folder;
 pub use read::hedge::{HedgeMetrics, Hedges};
 pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;

@@ -11,7 +11,8 @@
 //!   in a simpler encoding. `varint` has the integers of all these formats.
 //! - `histograms`, `exemplars` and `metadata` decode the extents of the other files with the reader
 //!   of the Parquet library. They read a `record_batch`.
-//! - `checks` verifies files on their way to the bucket.
+//! - `checks` verifies files on their way to the bucket. `folder` describes a block whose entry is
+//!   not at hand.
 
 pub(crate) mod batch;
 pub(crate) mod block;
@@ -23,6 +24,7 @@ pub(crate) mod delta;
 pub(crate) mod exemplars;
 pub(crate) mod fetch;
 pub(crate) mod fetcher;
+pub(crate) mod folder;
 pub(crate) mod get;
 pub(crate) mod gets;
 pub(crate) mod hedge;

@@ -25,6 +25,17 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The entry beside the files of a block in a local folder.
+    #[error("the entry of a block cannot be read. path=`{}`", path.display())]
+    Entry {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+
+    #[error("the name of this folder cannot be that of a block. path=`{}`", path.display())]
+    FolderName { path: PathBuf },
+
     /// A block cannot be read; the text names it.
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
@@ -54,7 +65,8 @@ impl Error {
             Self::Bucket(error) => error.kind(),
             Self::Manifest(error) => error.kind(),
             Self::Source(error) => error.kind(),
-            Self::Mixed { .. } | Self::NoInput => ErrorKind::Invalid,
+            Self::Mixed { .. } | Self::NoInput | Self::FolderName { .. } => ErrorKind::Invalid,
+            Self::Entry { .. } => ErrorKind::Corrupt,
             Self::Disk { .. } | Self::Stopped => ErrorKind::Unavailable,
         }
     }

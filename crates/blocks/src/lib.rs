@@ -15,10 +15,12 @@
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
 //! - [`open`]: the open blocks of a process, with their caches.
 //! - [`merge`]: makes one output of several blocks, or writes one block again.
+//! - [`local`]: blocks in local folders, outside of a store.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
 mod disk_store;
 pub mod error;
+pub mod local;
 pub mod merge;
 pub mod metadata;
 pub mod open;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::order::OrderRange;
-use crate::{BlockId, TenantId, TimeRange};
+use crate::{BlockId, METRIC_NAME, Matcher, TenantId, TimeRange};
 
 /// One file of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +20,16 @@ pub struct BlockFile {
 pub struct NameBounds {
     pub first: String,
     pub last: String,
+}
+
+impl NameBounds {
+    /// Whether a series with a name in these bounds may pass all matchers. False only if none can.
+    pub fn may_match(&self, matchers: &[Matcher]) -> bool {
+        matchers
+            .iter()
+            .filter(|matcher| matcher.name == METRIC_NAME)
+            .all(|matcher| matcher.may_match_within(self.first.as_bytes(), self.last.as_bytes()))
+    }
 }
 
 /// Counts and sizes of a block, as its writer found them.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use duramen_blocks::{Blocks, metadata};
 use duramen_bucket::keys;
 use duramen_manifest::{Manifests, State};
-use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange};
+use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId};
 use duramen_source::{
     Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
     SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
@@ -162,20 +162,23 @@ impl fmt::Debug for StorageView {
 impl StorageView {
     /// Merges what may hold samples in the range of a request into one source.
     async fn samples(&self, request: &SeriesRequest) -> Result<MergeSource, Error> {
-        let wanted = Wanted::Samples(request.range);
-        self.merged(wanted, &request.reads).await
+        self.merged(Wanted::Samples(request), &request.reads).await
     }
 
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
-    async fn merged(&self, wanted: Wanted, reads: &Reads) -> Result<MergeSource, Error> {
+    async fn merged(&self, wanted: Wanted<'_>, reads: &Reads) -> Result<MergeSource, Error> {
         let mut parts = Vec::new();
         reads.share_gets(&self.gets);
 
         for moment in &self.tenants {
-            let blocks = wanted.blocks(&moment.state);
+            let in_range = wanted.in_range(&moment.state);
+            let in_range_count = in_range.len() as u64;
+            let blocks = wanted.by_name(in_range);
+
             reads.add(Read::Heads, moment.heads.len() as u64);
             reads.add(Read::Blocks, moment.state.blocks.len() as u64);
-            reads.add(Read::BlocksInRange, blocks.len() as u64);
+            reads.add(Read::BlocksInRange, in_range_count);
+            reads.add(Read::BlocksOpened, blocks.len() as u64);
             parts.extend(self.open(moment.tenant, blocks, reads).await?);
             parts.extend(moment.heads.iter().cloned());
         }
@@ -232,28 +235,29 @@ impl StorageView {
     }
 }
 
-/// Which blocks a request needs.
+/// Which blocks are needed.
 #[derive(Clone, Copy)]
-enum Wanted {
-    /// Blocks that may have samples in the range.
-    Samples(TimeRange),
-    /// Blocks that have exemplars and may have them in the range.
-    Exemplars(TimeRange),
+enum Wanted<'a> {
+    /// Blocks that may have samples for the request.
+    Samples(&'a SeriesRequest),
+    /// Blocks that have exemplars and may have them for the request.
+    Exemplars(&'a SeriesRequest),
     /// The newest block with metadata of each writer. A flush writes all metadata that its head
     /// knows.
     Metadata,
 }
 
-impl Wanted {
-    fn blocks(self, state: &State) -> Vec<Arc<BlockEntry>> {
+impl Wanted<'_> {
+    /// Returns the blocks that may have what is wanted, by their times.
+    fn in_range(self, state: &State) -> Vec<Arc<BlockEntry>> {
         match self {
-            Self::Samples(range) => state
-                .blocks_overlapping(range)
+            Self::Samples(request) => state
+                .blocks_overlapping(request.range)
                 .filter(|entry| entry.stats.series > 0)
                 .cloned()
                 .collect(),
-            Self::Exemplars(range) => state
-                .blocks_overlapping(range)
+            Self::Exemplars(request) => state
+                .blocks_overlapping(request.range)
                 .filter(|entry| entry.stats.exemplars > 0)
                 .cloned()
                 .collect(),
@@ -261,6 +265,18 @@ impl Wanted {
                 .into_values()
                 .collect(),
         }
+    }
+
+    /// Keeps the blocks whose metric names the matchers can meet: of siblings, few.
+    fn by_name(self, mut blocks: Vec<Arc<BlockEntry>>) -> Vec<Arc<BlockEntry>> {
+        if let Self::Samples(request) | Self::Exemplars(request) = self {
+            blocks.retain(|entry| {
+                let names = entry.stats.names.as_ref();
+                names.is_none_or(|names| names.may_match(&request.matchers))
+            });
+        }
+
+        blocks
     }
 }
 
@@ -298,7 +314,7 @@ impl SeriesSource for StorageView {
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
-        self.merged(Wanted::Exemplars(request.range), &request.reads)
+        self.merged(Wanted::Exemplars(request), &request.reads)
             .await?
             .exemplars(request)
             .await

@@ -1,12 +1,15 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`] is a client of a running process; the other commands only read the settings.
+//! [`explain`] is a client of a running process; [`blocks`] works offline; the other commands only
+//! read the settings.
 
+mod blocks;
 mod explain;
 
 use std::process::ExitCode;
 
+pub use blocks::Blocks;
 pub use explain::Explain;
 
 use crate::config::settings::Settings;
@@ -23,6 +26,8 @@ pub enum Command {
     CheckConfig(Box<Settings>),
     /// Ask a running process.
     Client(Client),
+    /// Merge blocks or write them again, offline.
+    Blocks(Box<Blocks>),
 }
 
 /// The role of a process that serves.
@@ -45,7 +50,7 @@ impl Command {
             Self::Serve(_, settings)
             | Self::PrintConfig(settings)
             | Self::CheckConfig(settings) => &settings.config.log_level,
-            Self::Client(_) => "info",
+            Self::Client(_) | Self::Blocks(_) => "info",
         }
     }
 
@@ -56,6 +61,7 @@ impl Command {
             Self::PrintConfig(settings) => print_config(&settings),
             Self::CheckConfig(settings) => check_config(&settings)?,
             Self::Client(Client::Explain(command)) => return Ok(explain::explain(&command)),
+            Self::Blocks(command) => return Ok(blocks::blocks(&command)),
         }
 
         Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ use duramen_api::http::{
 use duramen_ingest::{Ingester, StartReport};
 use duramen_metrics::Registry;
 use duramen_runtime::{Clock, SystemClock, Tasks};
+pub(crate) use shared::open_bucket;
 use shared::{Lease, Shared};
 
 use crate::config::Config;

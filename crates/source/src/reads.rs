@@ -12,9 +12,11 @@ pub enum Read {
     Heads,
     /// Blocks in the manifest.
     Blocks,
-    /// Blocks whose time range overlaps the requested range. Only these are opened.
+    /// Blocks whose time range overlaps the requested range.
     BlocksInRange,
-    /// Series in the blocks in range.
+    /// Blocks in range whose metric names the matchers can meet. Only these are opened.
+    BlocksOpened,
+    /// Series in the blocks that are opened.
     Series,
     /// Series that pass the matchers and overlap the range. Only their samples are read.
     SeriesFound,
@@ -32,10 +34,11 @@ pub enum Read {
 }
 
 impl Read {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Heads,
         Self::Blocks,
         Self::BlocksInRange,
+        Self::BlocksOpened,
         Self::Series,
         Self::SeriesFound,
         Self::Gets,
@@ -52,6 +55,7 @@ impl Read {
             Self::Heads => "heads",
             Self::Blocks => "blocks",
             Self::BlocksInRange => "blocks_in_range",
+            Self::BlocksOpened => "blocks_opened",
             Self::Series => "block_series",
             Self::SeriesFound => "block_series_found",
             Self::Gets => "gets",
@@ -121,7 +125,7 @@ mod tests {
 
         assert_eq!(
             Read::ALL.map(|what| reads.get(what)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
         );
 
         let mut names = Read::ALL.map(Read::name).to_vec();

@@ -213,7 +213,7 @@ impl Seek for WrittenFile {
 }
 
 impl DiskReader {
-    fn open(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
         let length = disk.stat(&path)?.length;
 
         Ok(Self {

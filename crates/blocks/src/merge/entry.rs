@@ -16,6 +16,8 @@ pub(super) struct OutputEntry {
 }
 
 impl OutputEntry {
+    /// Joins the entries of the inputs. A block that is written again keeps its level.
+    ///
     /// # Errors
     /// [`Error::Mixed`] if two inputs differ in what a block has only one of.
     pub(super) fn of(inputs: &[&BlockEntry]) -> Result<Self, Error> {
@@ -45,10 +47,11 @@ impl OutputEntry {
         };
 
         let level = inputs.iter().map(|input| input.level).max().unwrap_or(0);
+        let merges = u8::from(!others.is_empty());
 
         Ok(Self {
             order: others.iter().fold(first.order, joined),
-            level: level.saturating_add(1),
+            level: level.saturating_add(merges),
             resolution_ms: first.resolution_ms,
             retention: first.retention.clone(),
             home: first.home,

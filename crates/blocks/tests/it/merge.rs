@@ -72,6 +72,7 @@ fn check_entries(inputs: &[MergeInput], merged: &Merged) {
     let orders = || inputs.iter().map(|input| input.entry.order);
     let contents = inputs.iter().map(|input| input.entry.content);
     let content = Content::of_merge(contents);
+    let level = u8::from(inputs.len() > 1);
     let entries: Vec<&BlockEntry> = merged.blocks.iter().map(|block| &block.entry).collect();
 
     for entry in &entries {
@@ -83,7 +84,7 @@ fn check_entries(inputs: &[MergeInput], merged: &Merged) {
             entry.order.max,
             orders().map(|order| order.max).max().unwrap()
         );
-        assert_eq!((entry.level, entry.content), (1, content));
+        assert_eq!((entry.level, entry.content), (level, content));
     }
 
     let bounds: Vec<_> = entries

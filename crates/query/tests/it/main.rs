@@ -14,5 +14,6 @@ mod names;
 mod no_gap;
 mod outage;
 mod power_loss;
+mod siblings;
 mod system;
 mod turnstile;

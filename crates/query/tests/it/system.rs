@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use duramen_block::BlockLimits;
 use duramen_blocks::{Blocks, Staging};
 use duramen_bucket::{Bucket, DataDir, Tenants};
 use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
@@ -42,6 +43,16 @@ impl System {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(bucket, disk, clock, BlockLimits::default()).await
+    }
+
+    /// Starts a system like [`System::start`], whose blocks have these limits.
+    pub(crate) async fn start_with(
+        bucket: Bucket,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        block_limits: BlockLimits,
+    ) -> anyhow::Result<Self> {
         let staging = tempfile::tempdir()?;
         let identity =
             DataDir::open_unlocked(Arc::clone(&disk), &PathBuf::from("/data"), &*clock)?.identity();
@@ -70,6 +81,7 @@ impl System {
         // Small segments, so that rotation and trimming happen.
         let config = Config {
             wal_segment_bytes_max: 2_000,
+            block_limits,
             ..Config::default()
         };
 

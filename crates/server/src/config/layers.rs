@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Client, Command, Explain, Role};
+use crate::cli::{Blocks, Client, Command, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -50,6 +50,7 @@ struct CommandLine {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Task {
     Explain(Explain),
+    Blocks(Blocks),
 }
 
 /// Keys whose values are secrets.
@@ -71,8 +72,12 @@ impl Settings {
             .unwrap_or_else(|e| e.exit());
         let line = CommandLine::from_arg_matches(&matches)?;
 
-        if let Some(Task::Explain(command)) = line.subcommand {
-            return Ok(Command::Client(Client::Explain(Box::new(command))));
+        match line.subcommand {
+            Some(Task::Explain(command)) => {
+                return Ok(Command::Client(Client::Explain(Box::new(command))));
+            }
+            Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
+            None => {}
         }
 
         let (file, written) = line
@@ -113,6 +118,25 @@ impl Settings {
             (false, true) => Command::CheckConfig(settings),
             (false, false) => Command::Serve(Role::All, settings),
         })
+    }
+
+    /// Returns the settings of a server with this file and this store. Without them, they come from
+    /// the variables and the defaults.
+    pub(crate) fn of_store(config: Option<&Path>, store: Option<&str>) -> anyhow::Result<Self> {
+        let mut arguments = vec![OsString::from("duramen")];
+
+        if let Some(config) = config {
+            arguments.extend([OsString::from("--config"), config.into()]);
+        }
+
+        if let Some(store) = store {
+            arguments.extend([OsString::from("--store"), store.into()]);
+        }
+
+        match Self::load(arguments)? {
+            Command::Serve(Role::All, settings) => Ok(*settings),
+            other => anyhow::bail!("these settings do not name a store: {other:?}"),
+        }
     }
 
     fn take_former_names(&mut self, line: &CommandLine, matches: &ArgMatches) {

@@ -248,7 +248,8 @@ async fn claim(config: &Config, bucket: &Bucket, data_dir: &mut DataDir) -> anyh
     Ok(claim)
 }
 
-fn open_bucket(
+/// Makes the client of the store. It sends no request.
+pub(crate) fn open_bucket(
     config: &Config,
     disk: &Arc<dyn Disk>,
     clock: &Arc<dyn Clock>,

@@ -99,6 +99,7 @@ async fn an_analyzed_query_tells_what_was_left_out_at_each_level_and_what_was_as
         "heads",
         "blocks",
         "blocks_in_range",
+        "blocks_opened",
         "block_series",
         "block_series_found",
     ]
@@ -107,7 +108,7 @@ async fn an_analyzed_query_tells_what_was_left_out_at_each_level_and_what_was_as
 
     // The open generation of the head is empty. Two of three blocks are in the range, and one of
     // their three series passes in each.
-    assert_eq!(found, [1, 3, 2, 6, 2], "{cold}");
+    assert_eq!(found, [1, 3, 2, 2, 6, 2], "{cold}");
 
     let gets = s3
         .log()

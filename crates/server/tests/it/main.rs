@@ -2,6 +2,7 @@
 
 mod api;
 mod backfill;
+mod blocks;
 mod captures;
 mod cardinality;
 mod causes;
