@@ -118,6 +118,7 @@ impl Error {
             Self::Write { .. }
             | Self::Contract { .. }
             | Self::Encode { .. }
+            | Self::Folder { .. }
             | Self::Memory { .. } => return None,
             Self::Get { key, source } => match **source {
                 object_store::Error::NotFound { .. } => (key, "is missing"),

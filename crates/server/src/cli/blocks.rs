@@ -73,7 +73,8 @@ struct Job {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     memory: usize,
 
-    /// The level of compression. Higher: smaller blocks and more CPU.
+    /// The level of compression. Higher: smaller blocks and more CPU. Without it, 6 if the inputs
+    /// cover more than half a day, else 3.
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(i32).range(1..=22))]
     zstd_level: Option<i32>,
 
@@ -269,7 +270,7 @@ async fn write(
         limits: limits(job),
     };
 
-    let mut writer = WriterOptions::default();
+    let mut writer = layout(&inputs);
     writer.zstd_level = job.zstd_level.unwrap_or(writer.zstd_level);
 
     let created = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -312,6 +313,18 @@ async fn write(
     }
 
     written
+}
+
+/// Returns the layout for a block of all inputs: that of a day if they cover more than half a day.
+fn layout(inputs: &[MergeInput]) -> WriterOptions {
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+
+    let stats = || inputs.iter().map(|input| &input.entry.stats);
+    let first_ms = stats().map(|stats| stats.min_ts_ms).min().unwrap_or(0);
+    let last_ms = stats().map(|stats| stats.max_ts_ms).max().unwrap_or(0);
+    let is_long = last_ms.saturating_sub(first_ms) > 12 * HOUR_MS;
+
+    WriterOptions::window(if is_long { 24 * HOUR_MS } else { 2 * HOUR_MS })
 }
 
 fn limits(job: &Job) -> BlockLimits {
