@@ -244,7 +244,7 @@ fn of_store(bucket: &Bucket, tenant: TenantId, entry: &BlockEntry) -> MergeInput
     MergeInput {
         entry: entry.clone(),
         store: bucket.store(),
-        directory: keys::block(entry.home_of(tenant), entry.id),
+        directory: keys::block(tenant, entry),
     }
 }
 
