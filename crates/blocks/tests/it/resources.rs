@@ -72,6 +72,8 @@ async fn a_merge_reads_each_file_once_from_front_to_back() {
     assert_eq!(gets(&inputs, 512 << 20).await, 3 * 4);
 
     // A small memory makes small batches: fourteen for the 300 series of an input. A batch is one
-    // trip, here of one GET, because all its columns are next to each other.
-    assert_eq!(gets(&inputs, 1 << 20).await, 3 * (3 + 14));
+    // trip of one GET, because all its columns are next to each other. Batches that are read at the
+    // same time share a GET of the same bytes.
+    let in_batches = gets(&inputs, 1 << 20).await;
+    assert!((13..=3 * (3 + 14)).contains(&in_batches), "{in_batches}");
 }
