@@ -180,10 +180,13 @@ fn of_folders(job: &Job, disk: &Arc<dyn Disk>) -> anyhow::Result<Vec<MergeInput>
     }
 
     let rank = |at: u64| job.in_order.then_some(at);
-    let inputs = (0..).zip(&blocks);
-    Ok(inputs
-        .map(|(at, block)| block.input(disk, rank(at)))
-        .collect::<Result<_, _>>()?)
+    let mut inputs = Vec::new();
+
+    for (at, block) in (0..).zip(&blocks) {
+        inputs.push(block.input(disk, rank(at))?);
+    }
+
+    Ok(inputs)
 }
 
 /// Returns the live blocks of a tenant.
