@@ -1,5 +1,7 @@
 //! The subcommand `blocks`, as a process: of a tenant in a store, and of folders.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
