@@ -48,7 +48,7 @@ fn senders(series: usize) -> Vec<Sender> {
 
         Sender {
             labels: Labels::from_pairs(pairs).unwrap(),
-            is_float: number % 20 == 0,
+            is_float: number.is_multiple_of(20),
             value: 0.0,
         }
     };
