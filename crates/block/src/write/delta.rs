@@ -4,7 +4,10 @@
 //! A page of it is a header and blocks of [`BLOCK`] differences. A block says its minimum and the
 //! width of each miniblock of [`MINIBLOCK`] differences; the differences are stored above the
 //! minimum. The library's encoder has blocks of 256 and miniblocks of 64, and one outlier, such as
-//! the step from one series to the next, widens all differences of a miniblock.
+//! the step from one series to the next, widens all differences of a miniblock. If it is a step
+//! down, it lowers the minimum and widens the whole block. Here a difference may be below the
+//! minimum: it wraps around, as the format says of all its arithmetic, and widens its own miniblock
+//! alone.
 
 use crate::write::runs::push_varint;
 
@@ -14,17 +17,17 @@ const BLOCK: usize = 128;
 const MINIBLOCK: usize = 32;
 const MINIBLOCKS: usize = BLOCK / MINIBLOCK;
 
-/// The minima of [`Shape::Canonical`], apart from 0.
-const MINIMA: [i64; 4] = [-(1 << 7), -(1 << 15), -(1 << 31), i64::MIN];
+/// The minima that [`Shape::Canonical`] prefers, best first.
+const MINIMA: [i64; 5] = [0, -(1 << 7), -(1 << 15), -(1 << 31), i64::MIN];
 
-/// How the widths and the minimum of a block are chosen. A reader needs to know nothing of it.
+/// How the widths and the minimum of a block are chosen. A reader does not know which it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// The minimum is that of the block, and the widths are as small as they can be. This is best
-    /// for noise.
+    /// The minimum is the difference that makes the widths smallest. This is best for noise.
     Exact,
-    /// The widths are whole bytes, and the minimum is one of a short list. Equal differences are
-    /// equal bytes this way, so this is best for what repeats and is compressed afterwards.
+    /// The widths are whole bytes, and the minimum is one of a short list unless the smallest
+    /// difference needs fewer bytes. Equal differences are equal bytes this way, so this is best
+    /// for what repeats and is compressed afterwards.
     Canonical,
 }
 
@@ -81,7 +84,7 @@ pub(crate) fn encode<T: Integer>(shape: Shape, values: &[T], out: &mut Vec<u8>) 
 fn encode_block(shape: Shape, deltas: &[i64], out: &mut Vec<u8>) {
     let spans = Spans::of(deltas);
     let (minimum, widths) = match shape {
-        Shape::Exact => (spans.minimum, spans.widths(spans.minimum)),
+        Shape::Exact => spans.exact(),
         Shape::Canonical => spans.canonical(),
     };
 
@@ -99,23 +102,16 @@ fn encode_block(shape: Shape, deltas: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// The smallest and the largest difference of each miniblock.
-struct Spans {
-    /// The smallest difference of the block.
-    minimum: i64,
-    /// The largest difference of each miniblock that has one.
-    maxima: [Option<i64>; MINIBLOCKS],
-}
+type Widths = [u8; MINIBLOCKS];
+
+/// The smallest and the largest difference of each miniblock that has one.
+struct Spans([Option<(i64, i64)>; MINIBLOCKS]);
 
 impl Spans {
-    /// `deltas` is not empty.
     fn of(deltas: &[i64]) -> Self {
-        let mut spans = Self {
-            minimum: i64::MAX,
-            maxima: [None; MINIBLOCKS],
-        };
+        let mut spans = [None; MINIBLOCKS];
 
-        for (part, maximum) in deltas.chunks(MINIBLOCK).zip(&mut spans.maxima) {
+        for (part, span) in deltas.chunks(MINIBLOCK).zip(&mut spans) {
             let mut low = i64::MAX;
             let mut high = i64::MIN;
 
@@ -124,46 +120,57 @@ impl Spans {
                 high = high.max(delta);
             }
 
-            spans.minimum = spans.minimum.min(low);
-            *maximum = Some(high);
+            *span = Some((low, high));
         }
 
-        spans
+        Self(spans)
     }
 
     /// Returns the bits that each miniblock needs above `minimum`. A miniblock without differences
-    /// has 0.
-    fn widths(&self, minimum: i64) -> [u8; MINIBLOCKS] {
-        self.maxima.map(|maximum| {
-            let span = maximum.map_or(0, |maximum| maximum.wrapping_sub(minimum).cast_unsigned());
-
-            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            let width = (64 - span.leading_zeros()) as u8;
-            width
+    /// has 0. One with a difference below `minimum` has 64: the difference wraps around.
+    fn widths(&self, minimum: i64) -> Widths {
+        self.0.map(|span| match span {
+            None => 0,
+            Some((low, _)) if low < minimum => 64,
+            Some((_, high)) => {
+                let above = high.wrapping_sub(minimum).cast_unsigned();
+                #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+                let width = (64 - above.leading_zeros()) as u8;
+                width
+            }
         })
     }
 
-    /// Returns the minimum and the widths of [`Shape::Canonical`].
-    fn canonical(&self) -> (i64, [u8; MINIBLOCKS]) {
-        let rounded = |minimum| self.widths(minimum).map(|width| width.next_multiple_of(8));
-        let bytes = |widths: [u8; MINIBLOCKS]| widths.iter().map(|w| u32::from(*w)).sum::<u32>();
-
-        let round = if self.minimum >= 0 {
-            0
-        } else {
-            let below = |minimum: &&i64| **minimum <= self.minimum;
-            MINIMA.iter().find(below).copied().unwrap_or(i64::MIN)
-        };
-
-        let own = (self.minimum, rounded(self.minimum));
-        let listed = (round, rounded(round));
-
-        if bytes(listed.1) <= bytes(own.1) {
-            listed
-        } else {
-            own
-        }
+    /// The smallest difference of each miniblock. One of them is the best minimum: a large step
+    /// down, such as that to another series, then widens its own miniblock alone.
+    fn minima(&self) -> impl Iterator<Item = i64> + '_ {
+        self.0.iter().flatten().map(|(low, _)| *low)
     }
+
+    /// Returns the minimum and the widths of [`Shape::Exact`].
+    fn exact(&self) -> (i64, Widths) {
+        smallest(self.minima().map(|minimum| (minimum, self.widths(minimum))))
+    }
+
+    /// Returns the minimum and the widths of [`Shape::Canonical`].
+    ///
+    /// The smallest difference of a miniblock is no choice here, although its widths may be
+    /// smaller: it is another one in each block, so equal differences would not be equal bytes.
+    fn canonical(&self) -> (i64, Widths) {
+        let minima = MINIMA.into_iter().chain(self.minima().min());
+
+        smallest(minima.map(|minimum| {
+            let widths = self.widths(minimum);
+            (minimum, widths.map(|width| width.next_multiple_of(8)))
+        }))
+    }
+}
+
+/// Returns the first of `choices` with the fewest bits.
+fn smallest(choices: impl Iterator<Item = (i64, Widths)>) -> (i64, Widths) {
+    let bits = |widths: &Widths| widths.iter().map(|width| u32::from(*width)).sum::<u32>();
+    let choice = choices.min_by_key(|(_, widths)| bits(widths));
+    choice.unwrap_or((0, [0; MINIBLOCKS]))
 }
 
 /// Appends a miniblock of integers that have at most `WIDTH` bits.
@@ -363,29 +370,28 @@ mod tests {
 
     #[test]
     fn canonical_blocks_have_a_minimum_of_the_list_if_it_costs_no_byte() {
-        for (deltas, head) in [
-            // Nothing is negative.
-            (vec![100, 101, 100], [0, 8]),
-            (vec![-3, 4, 0], [255, 8]),
-            (vec![-3, 200, 0], [5, 8]),
-            (vec![-3, 400, 0], [255, 16]),
+        for (deltas, minimum, width) in [
+            (vec![100, 101, 100], 0, 8),
+            (vec![-3, 4, 0], -128, 8),
+            (vec![-3, 200, 0], -3, 8),
+            (vec![-3, 400, 0], -128, 16),
+            (vec![-300, 400, 0], -32_768, 16),
+            (vec![100; 128], 100, 0),
         ] {
-            let encoded = block(Shape::Canonical, &deltas);
-            let (minimum, behind) = match encoded[0] {
-                255 => {
-                    assert_eq!(encoded[..2], [0xff, 0x01], "-128");
-                    (255, 2)
-                }
-                small => (small, 1),
-            };
-
-            assert_eq!([minimum, encoded[behind]], head, "{deltas:?}");
-            assert_eq!(encoded[behind + 1..behind + 4], [0; 3], "{deltas:?}");
+            let (found, widths) = Spans::of(&deltas).canonical();
+            assert_eq!((found, widths), (minimum, [width, 0, 0, 0]), "{deltas:?}");
         }
+    }
 
-        // A constant step keeps its width of 0 if that is cheaper.
-        assert_eq!(block(Shape::Canonical, &[100; 128]).len(), 2 + 4);
-        assert_eq!(block(Shape::Exact, &[100, 101])[2..6], [1, 0, 0, 0]);
+    #[test]
+    fn a_step_down_widens_its_miniblock_alone() {
+        let mut deltas = [5i64; 128];
+        deltas[40] = -1_000_000_000;
+        deltas[100] = 6;
+
+        assert_eq!(Spans::of(&deltas).exact(), (5, [0, 64, 0, 1]));
+        assert_eq!(Spans::of(&deltas).canonical(), (0, [8, 64, 8, 8]));
+        same(&sums(7, deltas), "a step down");
     }
 
     #[test]

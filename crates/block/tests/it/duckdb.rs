@@ -4,14 +4,22 @@ use std::path::Path;
 use std::process::Command;
 
 use duramen_block::WriterOptions;
+use duramen_model::STALE_NAN;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::fixture::{Series, sorted, write, write_with};
 use crate::golden::{everything, families};
 use crate::round_trip::small;
 
+/// The Python that has the modules.
+fn interpreter() -> String {
+    std::env::var("DURAMEN_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
 /// Whether this Python can import `module`. A skip is printed. It is a failure if all must run.
 fn has(module: &str) -> bool {
-    let found = Command::new("python3")
+    let found = Command::new(interpreter())
         .args(["-c", &format!("import {module}")])
         .output();
     let found = found.is_ok_and(|output| output.status.success());
@@ -28,7 +36,7 @@ fn has(module: &str) -> bool {
 }
 
 fn python(script: &str, dir: &Path) -> String {
-    let output = Command::new("python3")
+    let output = Command::new(interpreter())
         .args(["-c", script])
         .arg(dir)
         .output()
@@ -225,4 +233,139 @@ assert h['custom_values'].to_list()[-1] == [0.1, 1.0], h
 traces = sum('trace_id' in str(labels) for labels in e['labels'].to_list())
 print(h.height, h.select(n.sum()).item(), h['ttl'].sum(), traces, m.height, m['type'][0])",
     );
+}
+
+/// Makes series that no sender has, and some that all have. The times of one reach as far as
+/// `time_max`.
+fn hostile(time_max: i64) -> Vec<Series> {
+    let mut random = StdRng::seed_from_u64(9);
+    let mut all: Vec<(i64, Vec<f64>)> = Vec::new();
+
+    for exponent in 0..=22 {
+        let power = 10f64.powi(exponent);
+        let values = (0..150).map(|_| (random.random::<i64>() >> 20) as f64 / power);
+        all.push((0, values.collect()));
+    }
+
+    let two_53 = 9_007_199_254_740_992.0;
+    let edges = [
+        -0.0,
+        0.0,
+        STALE_NAN,
+        f64::NAN,
+        f64::from_bits(0x7ff0_0000_0000_0001),
+        f64::from_bits(0xffff_ffff_ffff_ffff),
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        5e-324,
+        two_53 - 1.0,
+        two_53,
+        two_53 + 2.0,
+        -two_53,
+        0.1,
+        123_456.123_456_789,
+    ];
+
+    all.push((0, edges.to_vec()));
+    all.extend(edges.map(|edge| (time_max - 1, vec![edge])));
+
+    let mixed = (0..9000).map(|i| match i % 700 {
+        600.. => STALE_NAN,
+        500.. => edges[random.random_range(0..edges.len())],
+        _ => f64::from(i * (i % 3)),
+    });
+    all.push((-time_max, mixed.collect()));
+
+    let any = (0..9000).map(|_| f64::from_bits(random.random()));
+    all.push((0, any.collect()));
+
+    let long = (0..1_000_000).map(|i| f64::from(i / 7 * (i % 5)));
+    all.push((1_700_000_000_000, long.collect()));
+
+    let series = |(number, (start, values)): (usize, (i64, Vec<f64>))| {
+        let name = format!("m{number:03}");
+        let samples = (start..).zip(values);
+        Series::new(&[("__name__", &name)], samples)
+    };
+
+    all.into_iter().enumerate().map(series).collect()
+}
+
+/// Has `read`, Python that makes an Arrow table of `samples.parquet` of the folder `d`, read every
+/// sample, and compares times and values bit by bit.
+fn compare(module: &str, read: &str, time_max: i64) {
+    if !has(module) || !has("pyarrow") {
+        return;
+    }
+
+    let series = sorted(hostile(time_max));
+    let days = WriterOptions::window(24 * 60 * 60 * 1000);
+
+    for options in [WriterOptions::flush(), days] {
+        let dir = tempfile::tempdir().unwrap();
+        let block = dir.path().join("b");
+        write(&block, &series, options);
+
+        let mut expected = Vec::new();
+        for (sref, series) in (0u32..).zip(&series) {
+            for (ts, bits) in &series.samples {
+                expected.extend(sref.to_le_bytes());
+                expected.extend(ts.to_le_bytes());
+                expected.extend(bits.to_le_bytes());
+            }
+        }
+        std::fs::write(block.join("expected"), expected).unwrap();
+
+        let script = format!(
+            "import sys, struct, pyarrow as pa
+d = sys.argv[1]
+{read}
+powers = [float(f'1e{{e}}') for e in range(23)]
+word = struct.Struct('<d'), struct.Struct('<Q')
+def column(name, *types):
+    a = t[name].combine_chunks()
+    for type in types:
+        a = a.cast(type) if isinstance(type, pa.DataType) else a.view(type)
+    return a.to_pylist()
+rows = zip(column('sref'), column('ts', pa.timestamp('ms', tz='UTC'), 'int64'), column('value_int'),
+    column('exponent'), column('value', 'uint64'))
+n = stale = 0
+for (sref, ts, integer, exponent, value), expected in zip(rows, struct.iter_unpack('<IqQ', open(d + '/expected', 'rb').read()), strict=True):
+    assert integer is None or value is None
+    if integer is not None:
+        value = word[1].unpack(word[0].pack(integer / powers[exponent]))[0]
+    elif value is None:
+        assert exponent == 0
+        value = 0x7ff0000000000002
+        stale += 1
+    assert (sref, ts, value) == expected, (n, sref, ts, hex(value), expected)
+    n += 1
+assert stale > 1000
+print(n)"
+        );
+
+        let samples: usize = series.iter().map(|series| series.samples.len()).sum();
+        assert_eq!(python(&script, &block), samples.to_string());
+    }
+}
+
+#[test]
+fn pyarrow_agrees_bit_by_bit() {
+    let read = "import pyarrow.parquet as pq; t = pq.read_table(d + '/samples.parquet')";
+    compare("pyarrow", read, i64::MAX - 10_000);
+}
+
+#[test]
+fn polars_agrees_bit_by_bit() {
+    let read = "import polars as pl; t = pl.read_parquet(d + '/samples.parquet').to_arrow()";
+    compare("polars", read, i64::MAX - 10_000);
+}
+
+/// DuckDB counts times in microseconds, so it does not have those beyond 292,000 years.
+#[test]
+fn duckdb_agrees_bit_by_bit() {
+    let read = "import duckdb
+t = duckdb.sql(f\"set timezone = 'UTC'; set preserve_insertion_order = true; from '{d}/samples.parquet'\").to_arrow_table()";
+    compare("duckdb", read, i64::MAX / 1000 - 10_000);
 }
