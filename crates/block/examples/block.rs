@@ -5,9 +5,9 @@
 //! ```
 //!
 //! FILE is a column file of the load generator. The program keeps each EVERY-th sample of a series.
-//! Without a file, it makes data up. Keys: `level`, `ts_page`, `integer_page`, `float_page`,
-//! `group_rows`, `group_bytes`, `series_group_rows`. The block is kept if the environment names a
-//! `BLOCK_DIR`.
+//! Without a file, it makes data up. Keys: `flush`, `hours` of the window, `level`, `ts_page`,
+//! `integer_page`, `float_page`, `group_rows`, `group_bytes`, `series_group_rows`. The block is
+//! kept if the environment names a `BLOCK_DIR`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -93,6 +93,8 @@ fn options(keys: &[&String]) -> WriterOptions {
         let value: usize = value.parse().unwrap();
 
         match key {
+            "flush" => options = WriterOptions::flush(),
+            "hours" => options = WriterOptions::window(value as i64 * 3_600_000),
             "level" => options.zstd_level = value as i32,
             "ts_page" => options.ts_page_rows = value,
             "integer_page" => options.integer_page_values = value,

@@ -11,8 +11,8 @@ pub(crate) const POWERS: [f64; 23] = [
 pub(crate) const EXPONENT_MAX: u8 = 22;
 /// 2^53. Every smaller integer is exact as an `f64`.
 const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
-/// 2^51. Below this, `value * 10^exponent` is less than a half away from the intended integer; above
-/// it, at most one.
+/// 2^51. Below this, `value * 10^exponent` is less than a half away from the intended integer;
+/// above it, at most one.
 const ROUNDED_MAX: f64 = 2_251_799_813_685_248.0;
 /// A fraction with more digits than this is long. One in a hundred arbitrary doubles is a fraction
 /// of 15 digits by chance, and most are one of 16, so a long fraction alone says nothing.
