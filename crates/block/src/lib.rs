@@ -38,6 +38,7 @@ pub use error::Error;
 pub use layout::file_names::{
     EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
 };
+pub use layout::meta::Fence;
 pub use read::block::Block;
 pub use read::cache::ExtentCache;
 pub use read::checks::{BlockChecks, FileCheck};

@@ -1,6 +1,7 @@
 //! Reads a block: a request comes in, batches of series go out.
 //!
-//! - `options` says how a `block` is opened. `meta` is its first GET.
+//! - `options` says how a `block` is opened. `meta` is its first GET; the metadata of
+//!   its Parquet files is `rebuilt` from it.
 //! - `source` answers a request. `select` finds the series and cuts them into batches.
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
 //!   their extents, or takes them from the `cache`. `gets` plans the GETs by the `cost` of the
@@ -36,6 +37,7 @@ pub(crate) mod page_header;
 pub(crate) mod pages;
 pub(crate) mod parquet_file;
 pub(crate) mod plan;
+pub(crate) mod rebuilt;
 pub(crate) mod record_batch;
 pub(crate) mod runs;
 pub(crate) mod samples;

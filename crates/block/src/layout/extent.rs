@@ -5,8 +5,11 @@ use std::ops::Range;
 
 /// An extent grows by whole pages while it has at most this many bytes. A larger page is an extent
 /// alone. So a reader of one page reads fewer than this many bytes too much, and the checksums add
-/// about a thousandth to the size.
-pub(crate) const EXTENT_BYTES: u64 = 4096;
+/// a four-thousandth to the size.
+///
+/// `meta` does not have the extents: they follow from its pages and this number. Another number is
+/// another version of the format.
+pub(crate) const EXTENT_BYTES: u64 = 16 << 10;
 
 /// The extents of one file. They cover it without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,57 +20,34 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// Cuts a file of `size` bytes at `boundaries`: the ascending offsets at which pages begin.
+    /// Cuts a file of `size` bytes at `boundaries`: the ascending offsets at which pages begin,
+    /// followed by the offset of the tail. The tail is an extent alone. Reads the file for the
+    /// checksums.
     pub(crate) fn cut(file: &mut impl Read, size: u64, boundaries: &[u64]) -> io::Result<Self> {
-        let mut extents = Self {
-            ends: Vec::new(),
-            checksums: Vec::new(),
-        };
-
+        let ends = ends(size, boundaries);
+        let mut checksums = Vec::with_capacity(ends.len());
         let mut start = 0;
-        let mut end = 0;
 
-        for &boundary in boundaries.iter().filter(|b| **b < size).chain([&size]) {
-            if boundary - start > EXTENT_BYTES && end > start {
-                extents.push(file, start, end)?;
-                start = end;
-            }
-
-            end = boundary;
+        for &end in &ends {
+            let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+            file.read_exact(&mut bytes)?;
+            checksums.push(crc32c::crc32c(&bytes));
+            start = end;
         }
 
-        if end > start {
-            extents.push(file, start, end)?;
-        }
-
-        Ok(extents)
+        Ok(Self { ends, checksums })
     }
 
-    fn push(&mut self, file: &mut impl Read, start: u64, end: u64) -> io::Result<()> {
-        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
-        file.read_exact(&mut bytes)?;
-        self.ends.push(end);
-        self.checksums.push(crc32c::crc32c(&bytes));
-
-        Ok(())
-    }
-
-    /// Makes extents of their lengths and checksums. Returns `None` if they do not cover exactly
-    /// `size` bytes.
-    pub(crate) fn from_parts(
-        lengths: impl Iterator<Item = u32>,
-        checksums: Vec<u32>,
+    /// Makes the extents of a file of `size` bytes with `boundaries`, as [`Extents::cut`] does.
+    /// `checksums` gives the checksums of so many extents, or nothing.
+    pub(crate) fn with_checksums(
         size: u64,
+        boundaries: &[u64],
+        checksums: impl FnOnce(usize) -> Option<Vec<u32>>,
     ) -> Option<Self> {
-        let mut end = 0u64;
-        let ends: Vec<u64> = lengths
-            .map(|length| {
-                end += u64::from(length);
-                (length > 0).then_some(end)
-            })
-            .collect::<Option<_>>()?;
-
-        (ends.len() == checksums.len() && end == size).then_some(Self { ends, checksums })
+        let ends = ends(size, boundaries);
+        let checksums = checksums(ends.len())?;
+        (checksums.len() == ends.len()).then_some(Self { ends, checksums })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -96,36 +76,58 @@ impl Extents {
     }
 }
 
+/// Returns the ends of the extents.
+fn ends(size: u64, boundaries: &[u64]) -> Vec<u64> {
+    let mut ends = Vec::new();
+    let mut start = 0;
+    let mut end = 0;
+
+    for &boundary in boundaries.iter().filter(|boundary| **boundary <= size) {
+        if boundary - start > EXTENT_BYTES && end > start {
+            ends.push(end);
+            start = end;
+        }
+
+        end = boundary;
+    }
+
+    if end > start {
+        ends.push(end);
+    }
+    if size > end {
+        ends.push(size);
+    }
+
+    ends
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cut(size: u64, boundaries: &[u64]) -> Vec<u64> {
-        Extents::cut(&mut io::repeat(0), size, boundaries)
-            .unwrap()
-            .ends
-    }
-
     #[test]
-    fn small_pages_share_an_extent_and_a_large_one_stands_alone() {
-        assert_eq!(cut(100, &[4, 10, 50]), [100]);
+    fn small_pages_share_an_extent_and_a_large_one_and_the_tail_stand_alone() {
+        assert_eq!(ends(100, &[4, 10, 50]), [50, 100]);
         assert_eq!(
-            cut(20_000, &[4, 3000, 5000, 18_000]),
-            [3000, 5000, 18_000, 20_000]
+            ends(80_000, &[4, 12_000, 20_000, 70_000, 71_000]),
+            [12_000, 20_000, 70_000, 71_000, 80_000]
         );
+        assert_eq!(ends(80_000, &[4, 12_000, 16_000]), [16_000, 80_000]);
 
-        assert_eq!(cut(0, &[]), Vec::<u64>::new());
+        assert_eq!(ends(16, &[]), [16]);
+        assert_eq!(ends(0, &[]), Vec::<u64>::new());
     }
 
     #[test]
     fn the_extents_of_a_range_cover_it() {
-        let extents = Extents::cut(&mut io::repeat(0), 20_000, &[4, 3000, 5000, 18_000]).unwrap();
+        let boundaries = [4, 12_000, 20_000, 70_000, 71_000];
+        let extents = Extents::cut(&mut io::repeat(0), 80_000, &boundaries).unwrap();
 
         for (bytes, expected) in [
             (0..1, 0..1),
-            (2999..3001, 0..2),
-            (3000..5000, 1..2),
-            (19_999..20_000, 3..4),
+            (11_999..12_001, 0..2),
+            (12_000..20_000, 1..2),
+            (79_999..80_000, 4..5),
             (7..7, 0..0),
         ] {
             assert_eq!(extents.covering(&bytes), expected, "{bytes:?}");

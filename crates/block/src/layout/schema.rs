@@ -57,6 +57,20 @@ pub(crate) struct SeriesSchema {
     pub(crate) exemplars: bool,
 }
 
+impl SeriesSchema {
+    /// Returns what [`series`] made a schema with these columns of.
+    pub(crate) fn of(columns: &[TypePtr]) -> Self {
+        let names = || columns.iter().map(|column| column.name());
+        let promoted = names().filter_map(|name| name.strip_prefix(LABEL_PREFIX));
+
+        Self {
+            promoted: promoted.map(str::to_owned).collect(),
+            histograms: names().any(|name| name == HISTOGRAM_ROWS[0]),
+            exemplars: names().any(|name| name == EXEMPLAR_ROWS[0]),
+        }
+    }
+}
+
 /// One row is one series.
 ///
 /// The columns that every selection reads come first, next to each other. No selection reads

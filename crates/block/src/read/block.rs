@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::layout::file_names::{
     EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
 };
+use crate::layout::meta::Fence;
 use crate::read::fetch::RemoteFile;
 use crate::read::fetcher::Fetcher;
 use crate::read::get::Get;
@@ -31,6 +32,7 @@ use crate::series::warmth::Warmth;
 pub struct Block {
     pub(crate) dir: Arc<Path>,
     pub(crate) stats: BlockStats,
+    fences: Vec<Fence>,
     pub(crate) series: Option<Arc<SeriesFile>>,
     pub(crate) samples: Option<RowsFile>,
     pub(crate) histograms: Option<RowsFile>,
@@ -75,13 +77,13 @@ impl Block {
 
         let (meta, whole_series) =
             futures::join!(get_meta(fetcher, &meta, stats, reads), whole_series);
-        let files = meta::decode(&meta_key, stats, &meta?)?;
+        let described = meta::decode(&meta_key, stats, &meta?)?;
         let dir = Arc::new(dir);
         let folder = Folder {
             store: &store,
             dir: &dir,
             meta_key: &meta_key,
-            files: &files,
+            files: &described.files,
             options: &options,
         };
 
@@ -97,6 +99,7 @@ impl Block {
             exemplars: folder.open(EXEMPLARS_FILE, stats.exemplars)?,
             metadata: folder.open(METADATA_FILE, stats.families)?,
             stats: stats.clone(),
+            fences: described.fences,
             indexes: options.indexes.clone(),
             warmth: Warmth::default(),
             batches: options.batches.clone(),
@@ -114,6 +117,13 @@ impl Block {
     /// What the manifest says about the block.
     pub const fn stats(&self) -> &BlockStats {
         &self.stats
+    }
+
+    /// Where the row groups of the series file begin, in the order of the block: places at which a
+    /// selection can be cut by a range of labels. They came with `meta`. Empty if the block has no
+    /// series.
+    pub fn fences(&self) -> &[Fence] {
+        &self.fences
     }
 
     /// Reads every byte of every file and compares it with the checksums. The error names the first

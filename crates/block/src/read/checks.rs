@@ -30,7 +30,8 @@ impl BlockChecks {
     pub fn new(meta: &[u8], stats: &BlockStats) -> Result<Self, Error> {
         let key = Path::from(META_FILE);
         meta::check(&key, stats, meta)?;
-        let files = meta::decode(&key, stats, meta)?;
+        let described = meta::decode(&key, stats, meta)?.files;
+        let files = described.into_iter().map(|each| each.file).collect();
 
         Ok(Self { files })
     }

@@ -4,7 +4,7 @@ use duramen_model::BlockStats;
 use object_store::path::Path;
 
 use crate::error::Error;
-use crate::layout::meta::{self, FileMeta};
+use crate::layout::meta::{Meta, decode as bytes};
 
 /// Compares the bytes of `meta`, which is at `key`, with the length and checksum in `stats`.
 pub(crate) fn check(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<(), Error> {
@@ -32,25 +32,28 @@ pub(crate) fn check(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<(), 
 }
 
 /// Decodes what `meta` says about each file. Its bytes must have passed [`check`].
-pub(crate) fn decode(key: &Path, stats: &BlockStats, bytes: &[u8]) -> Result<Vec<FileMeta>, Error> {
+pub(crate) fn decode(key: &Path, stats: &BlockStats, content: &[u8]) -> Result<Meta, Error> {
     let malformed = |what| Error::Malformed {
         key: key.clone(),
         offset: 0,
         what,
     };
 
-    let files = meta::decode(bytes).map_err(malformed)?;
+    let meta = bytes::decode(content).map_err(malformed)?;
 
-    let same = stats.files.len() == files.len()
+    let same = stats.files.len() == meta.files.len()
         && stats
             .files
             .iter()
-            .zip(&files)
+            .zip(meta.files.iter().map(|described| &described.file))
             .all(|(stated, file)| stated.name == file.name && stated.bytes == file.bytes);
 
     if same {
-        Ok(files)
+        Ok(meta)
     } else {
         Err(malformed("meta and manifest name different files or sizes"))
     }
 }
+
+#[cfg(test)]
+mod tests;

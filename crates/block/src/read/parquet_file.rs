@@ -12,16 +12,17 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::Error;
-use crate::layout::meta::FileMeta;
+use crate::layout::meta::Described;
 use crate::layout::schema::SREF;
 use crate::read::fetch::{RemoteFile, SparseFile};
 use crate::read::options::OpenOptions;
 use crate::read::plan::{self, GroupRows};
+use crate::read::rebuilt;
 
-/// A file with its parsed footer and offset indexes.
+/// A file with its metadata as a footer would have it, and its offset indexes.
 #[derive(Debug)]
 pub(crate) struct ParquetFile {
     pub(crate) remote: RemoteFile,
@@ -41,7 +42,7 @@ pub(crate) struct Folder<'a> {
     pub(crate) store: &'a Arc<dyn ObjectStore>,
     pub(crate) dir: &'a Arc<Path>,
     pub(crate) meta_key: &'a Path,
-    pub(crate) files: &'a [FileMeta],
+    pub(crate) files: &'a [Described],
     pub(crate) options: &'a OpenOptions,
 }
 
@@ -55,7 +56,11 @@ impl Folder<'_> {
             what,
         };
 
-        let Some(index) = self.files.iter().position(|file| file.name == name) else {
+        let Some(index) = self
+            .files
+            .iter()
+            .position(|described| described.file.name == name)
+        else {
             return if rows == 0 {
                 Ok(None)
             } else {
@@ -63,14 +68,10 @@ impl Folder<'_> {
             };
         };
 
-        let meta = self.files[index].clone();
-        let mut reader = ParquetMetaDataReader::new()
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Optional);
-        let parsed = reader
-            .try_parse_sized(&meta.tail, meta.bytes)
-            .and_then(|()| reader.finish());
+        let described = &self.files[index];
+        let parsed = rebuilt::parquet_metadata(described);
         let parsed = Arc::new(parsed.map_err(|e| Error::decode(self.meta_key, e))?);
+        let meta = described.file.clone();
 
         let remote = RemoteFile::new(self.store, self.dir, index, meta, self.options);
         let file = ParquetFile { remote, parsed };

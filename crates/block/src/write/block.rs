@@ -12,7 +12,7 @@ use duramen_source::SeriesBatch;
 
 use crate::error::Error;
 use crate::layout::file_names::{META_FILE, METADATA_FILE, SERIES_FILE};
-use crate::layout::meta::{self, FileMeta};
+use crate::layout::meta::{Fence, Meta, encode};
 use crate::layout::rows::SeriesRows;
 use crate::write::contents::{OwnedContents, SeriesContents, join};
 use crate::write::describe::describe;
@@ -291,7 +291,7 @@ impl BlockWriter {
         let exemplars = self.exemplars();
         let ttl_max_ms = self.ttl_max_ms;
         let names = self.series.names();
-        let (folder, file_names) = self.finish_files(&families)?;
+        let (folder, file_names, fences) = self.finish_files(&families)?;
 
         let mut files = Vec::new();
         let mut contents_in_memory = Vec::new();
@@ -302,14 +302,16 @@ impl BlockWriter {
             files.push(file);
         }
 
-        let (meta_bytes, meta_crc32c, meta) = write_meta(&folder, &files)?;
-        contents_in_memory.extend(meta.map(|bytes| (META_FILE.to_owned(), bytes)));
+        let meta = Meta { files, fences };
+        let (meta_bytes, meta_crc32c, meta_in_memory) = write_meta(&folder, &meta)?;
+        contents_in_memory.extend(meta_in_memory.map(|bytes| (META_FILE.to_owned(), bytes)));
 
-        let files = files
+        let files = meta
+            .files
             .into_iter()
-            .map(|file| BlockFile {
-                name: file.name,
-                bytes: file.bytes,
+            .map(|described| BlockFile {
+                name: described.file.name,
+                bytes: described.file.bytes,
             })
             .collect();
 
@@ -331,11 +333,12 @@ impl BlockWriter {
         Ok((stats, contents_in_memory))
     }
 
-    /// Completes all files but `meta`. Returns their names, in the order of [`BlockStats::files`].
+    /// Completes all files but `meta`. Returns their names, in the order of [`BlockStats::files`],
+    /// and the fences of the series file.
     fn finish_files(
         self,
         families: &[FamilyMetadata],
-    ) -> Result<(Folder, Vec<&'static str>), Error> {
+    ) -> Result<(Folder, Vec<&'static str>, Vec<Fence>), Error> {
         let Self {
             folder,
             series,
@@ -348,10 +351,11 @@ impl BlockWriter {
 
         let level = options.zstd_level;
         let mut names = Vec::new();
+        let mut fences = Vec::new();
 
         if series.len() > 0 {
             let file = folder.create_file(SERIES_FILE)?;
-            series
+            fences = series
                 .write(file, &options)
                 .map_err(|e| encode_error(SERIES_FILE, e))?;
             names.push(SERIES_FILE);
@@ -367,7 +371,7 @@ impl BlockWriter {
             names.push(METADATA_FILE);
         }
 
-        Ok((folder, names))
+        Ok((folder, names, fences))
     }
 }
 
@@ -379,13 +383,13 @@ fn metric_name(encoded: &[u8]) -> &str {
 }
 
 /// Writes `meta`. Returns its length, its checksum and, for a block in memory, its bytes.
-fn write_meta(folder: &Folder, files: &[FileMeta]) -> Result<(u64, u32, Option<Bytes>), Error> {
+fn write_meta(folder: &Folder, meta: &Meta) -> Result<(u64, u32, Option<Bytes>), Error> {
     let failed = |source| Error::Write {
         path: folder.path(META_FILE),
         source,
     };
 
-    let meta = meta::encode(files).map_err(failed)?;
+    let meta = encode::encode(meta).map_err(failed)?;
     folder
         .create_file(META_FILE)?
         .write_all(&meta)

@@ -16,6 +16,7 @@ use parquet::errors::Result;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
+use crate::layout::meta::{FENCE_BYTES_MAX, Fence};
 use crate::layout::rows::SeriesRows;
 use crate::layout::schema::{self, SeriesSchema};
 use crate::write::encode::{Chunk, Recipe, base_properties};
@@ -163,11 +164,32 @@ impl SeriesRowsWriter {
         ranges
     }
 
-    /// Writes the file. Nothing is synced.
-    pub(crate) fn write<W: Write + Send>(mut self, out: W, options: &WriterOptions) -> Result<()> {
+    /// Returns where the row groups begin.
+    fn fences(&self, groups: &[Range<usize>]) -> Vec<Fence> {
+        let fence = |group: &Range<usize>| {
+            let encoded = self.labels_at(group.start);
+            let short = encoded.len() <= FENCE_BYTES_MAX;
+
+            Fence {
+                sref: group.start as u64,
+                labels: short.then(|| Labels::from_encoded_trusted(encoded)),
+                first_sample: self.rows[group.start].rows.samples.start,
+            }
+        };
+
+        groups.iter().map(fence).collect()
+    }
+
+    /// Writes the file. Nothing is synced. Returns where its row groups begin.
+    pub(crate) fn write<W: Write + Send>(
+        mut self,
+        out: W,
+        options: &WriterOptions,
+    ) -> Result<Vec<Fence>> {
         let zstd_level = options.zstd_level;
         let kinds = self.schema();
         let groups = self.groups(options.series_group_rows_max);
+        let fences = self.fences(&groups);
         let schema = schema::series(&kinds)?;
         let columns = SchemaDescriptor::new(Arc::clone(&schema));
         let recipes = Recipes::new(zstd_level)?;
@@ -193,7 +215,7 @@ impl SeriesRowsWriter {
             writer.close()?;
         }
 
-        file.into_inner().map(drop)
+        file.into_inner().map(|_| fences)
     }
 }
 

@@ -273,7 +273,12 @@ async fn a_pool_stays_within_its_bound_and_selections_stay_right() {
 
 #[tokio::test]
 async fn damage_elsewhere_in_the_series_file_fails_no_selection_that_does_not_need_it() {
-    let (memory, stats) = in_memory(&ten_thousand(5), WriterOptions::default()).await;
+    let options = WriterOptions {
+        series_group_rows_max: 500,
+        ..WriterOptions::default()
+    };
+
+    let (memory, stats) = in_memory(&ten_thousand(5), options).await;
     let at = key().join("series.parquet");
 
     let mut bytes = memory

@@ -1,0 +1,6 @@
+//! `meta` says what the footers say, and a `meta` that lies does no harm.
+
+mod blocks;
+mod footers;
+mod lies;
+mod mutations;
