@@ -210,7 +210,7 @@ async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Serie
 #[tokio::test]
 async fn one_of_ten_thousand_series_reads_a_small_part() {
     // A page of floats is a larger part of a block of half an hour.
-    for (samples, share_max) in [(240, 2.5), (120, 3.0)] {
+    for (samples, share_max) in [(240, 4.0), (120, 6.0)] {
         let series = ten_thousand(samples);
         let (store, stats) = in_memory(&series, WriterOptions::default()).await;
         let (store, total): (Arc<dyn ObjectStore>, u64) = (store, stats.bytes());

@@ -15,6 +15,7 @@ mod damage;
 mod duckdb;
 mod fixture;
 mod golden;
+mod huge;
 mod indexes;
 mod order;
 mod round_trip;

@@ -8,6 +8,10 @@ use crate::layout::rows::SeriesRows;
 use crate::series::found::Row;
 use crate::series::index::{LabelIndex, Numbers, Others, ROW_BYTES, SeriesIndex, Value};
 
+/// An index has at most so many label names. Each takes some 300 bytes while the index is built,
+/// which would be ten times the finished index if each series had names of its own.
+const NAMES_MAX: usize = 1 << 16;
+
 /// Collects the rows of an index, in the order of the block.
 pub(crate) struct SeriesIndexBuilder {
     labels: Vec<u8>,
@@ -124,7 +128,8 @@ struct Carried<'a> {
     pairs: Vec<(u32, u32)>,
 }
 
-/// Collects all labels of the index by name. Returns `None` if there are more than 2^32 series.
+/// Collects all labels of the index by name. Returns `None` if there are more than 2^32 series or
+/// [`NAMES_MAX`] names.
 fn carried<'a>(labels: &'a [u8], ends: &[u32]) -> Option<HashMap<&'a str, Carried<'a>>> {
     let mut all: HashMap<&str, Carried<'_>> = HashMap::new();
     let mut start = 0;
@@ -141,6 +146,10 @@ fn carried<'a>(labels: &'a [u8], ends: &[u32]) -> Option<HashMap<&'a str, Carrie
             let number = same.unwrap_or_else(|| carried.number(value, labels));
             carried.values[number as usize].2 += 1;
             carried.pairs.push((number, series));
+        }
+
+        if all.len() > NAMES_MAX {
+            return None;
         }
 
         start = *end as usize;
