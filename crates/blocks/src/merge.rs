@@ -6,6 +6,7 @@
 //!                 └──► duramen_source::merge::exemplars ─────────────┘
 //! ```
 //!
+//! - `input`, `options`: what comes in. `block`: a block of the output.
 //! - `entry`: what the entry of an output is, from the entries of the inputs. Pure.
 //! - `budget`: how the memory is divided. Pure.
 //! - `output`: writes merged series and exemplars, on threads that may block.
@@ -14,82 +15,42 @@
 //! A merge of one block writes it again with other options. It changes nothing of what queries
 //! read. The inputs are only read. Who makes the outputs live, and when, is decided elsewhere.
 
+mod block;
 mod budget;
 mod entry;
+mod input;
+mod options;
 mod output;
 mod report;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use duramen_block::{Block, BlockLimits, BlockSource, BlockWriter, OpenOptions, Sibling};
+use duramen_block::{Block, BlockSource, BlockWriter, OpenOptions, Sibling};
 use duramen_metrics::Counter;
 use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TimeRange};
 use duramen_source::merge::exemplars::ExemplarMerge;
-use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
+use duramen_source::{Columns, MergeSource, Reads, SeriesRequest, SeriesSource};
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStore;
-use object_store::path::Path;
 
 use crate::error::Error;
 use crate::merge::budget::Budget;
 use crate::merge::entry::OutputEntry;
+use crate::merge::input::OpenInput;
 use crate::merge::output::Output;
 use crate::metadata;
+pub use block::MergedBlock;
+pub use input::MergeInput;
+pub use options::MergeOptions;
 pub use report::{InputReport, MergeReport};
 
 /// How many blocks are opened at the same time.
 const OPENS_AT_ONCE: usize = 16;
-
-/// A block to merge, and where its files are.
-#[derive(Clone, Debug)]
-pub struct MergeInput {
-    pub entry: BlockEntry,
-    pub store: Arc<dyn ObjectStore>,
-    pub directory: Path,
-}
-
-/// How blocks are merged.
-#[derive(Clone, Debug)]
-pub struct MergeOptions {
-    /// The memory of a merge, whatever comes in. A merge that would need more fails. This can only
-    /// happen if one series, or one batch of large histograms, takes more than about a quarter of
-    /// it in all inputs together: at 16 bytes a sample, 8 million samples in 512 MiB.
-    pub memory_bytes_max: usize,
-    /// When an output is cut into siblings. The limit of labels is lowered if the memory is small.
-    pub limits: BlockLimits,
-}
-
-impl Default for MergeOptions {
-    fn default() -> Self {
-        Self {
-            memory_bytes_max: 512 << 20,
-            limits: BlockLimits::default(),
-        }
-    }
-}
 
 /// The output of a merge: one block or several siblings, in order.
 #[derive(Debug)]
 pub struct Merged {
     pub blocks: Vec<MergedBlock>,
     pub report: MergeReport,
-}
-
-/// One block of the output.
-#[derive(Debug)]
-pub struct MergedBlock {
-    pub entry: BlockEntry,
-    /// The files by name, `meta` last. Empty for a block in a folder.
-    pub files: Vec<(String, Bytes)>,
-}
-
-/// An input that is open.
-struct OpenInput {
-    entry: BlockEntry,
-    source: BlockSource,
-    /// The samples of the block that lost against a different value.
-    conflicts: Counter,
 }
 
 /// Merges blocks of one tenant. `create` makes the writer of each block of the output, and its id.
@@ -222,13 +183,4 @@ async fn families(inputs: &[OpenInput]) -> Result<Vec<FamilyMetadata>, Error> {
 
     let merged = MergeSource::new(parts.collect(), Counter::default());
     Ok(merged.metadata().await?)
-}
-
-impl OpenInput {
-    fn part(&self) -> Part {
-        Part {
-            order: self.entry.order.min,
-            source: Arc::new(self.source.clone()),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duramen_block::{BatchOptions, BlockLimits};
 use duramen_qos::{Account, Use};
 
-use crate::merge::MergeOptions;
+use crate::merge::options::MergeOptions;
 
 /// A sample in memory: time, value, and both times of a life span.
 const SAMPLE_BYTES: usize = 32;

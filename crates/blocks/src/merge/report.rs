@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use duramen_model::{BlockId, BlockStats, WriterId};
 
-use crate::merge::{MergedBlock, OpenInput};
+use crate::merge::block::MergedBlock;
+use crate::merge::input::OpenInput;
 
 /// The numbers of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
