@@ -16,7 +16,7 @@ use crate::fixture::{
 };
 use crate::round_trip::small;
 
-fn series() -> Vec<Series> {
+pub(crate) fn series() -> Vec<Series> {
     let one = |i: i64| {
         let number = i.to_string();
         let values = (0..40).map(move |t| {
@@ -83,7 +83,7 @@ fn histogram(t: i64) -> Vec<u8> {
     histogram.to_bytes()
 }
 
-fn families() -> Vec<FamilyMetadata> {
+pub(crate) fn families() -> Vec<FamilyMetadata> {
     let family = |i: i64| FamilyMetadata {
         family: format!("family_{i:03}"),
         kind: MetricType::Gauge,

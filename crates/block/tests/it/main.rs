@@ -8,6 +8,7 @@
     reason = "a helper that fails fails its test, and figures are for people"
 )]
 
+mod bad_answers;
 mod batches;
 mod contents;
 mod cost;

@@ -1,9 +1,16 @@
-//! Merges of blocks, through files and object stores.
+//! Blocks through files and object stores: merges, and queries side by side.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a helper that fails fails its test"
+)]
 
 mod contents;
 mod generate;
 mod inputs;
+mod interleavings;
 mod merge;
 mod resources;
+mod world;
