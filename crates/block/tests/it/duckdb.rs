@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use duramen_block::WriterOptions;
-use duramen_model::STALE_NAN;
+use duramen_model::{Exemplar, Labels, STALE_NAN};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -180,30 +180,139 @@ print(*h, *e, *m)",
     );
 }
 
+/// A statement of the page, and what the page says that it returns.
+struct Statement {
+    query: &'static str,
+    result: Option<&'static str>,
+}
+
+/// The page's statements by their titles, in its order.
+fn statements() -> Vec<(&'static str, Statement)> {
+    let page = include_str!("../../../../docs/formats/block.md");
+
+    let one = |rest: &'static str| {
+        let (query, rest) = rest.split_once("```").unwrap();
+        let (title, query) = query.split_once('\n').unwrap();
+        let result = rest.strip_prefix("\n\n```text\n");
+        let result = result.map(|result| result.split_once("\n```").unwrap().0);
+
+        (title, Statement { query, result })
+    };
+
+    page.split("```sql\n-- ").skip(1).map(one).collect()
+}
+
+/// Writes the two blocks on which the page's statements run. A label that has a column in the first
+/// one is an entry of `labels` in the second.
+fn blocks_of_the_page(dir: &Path) {
+    let start = 1_700_000_000_000;
+    let up = |instance, samples: &[(i64, f64)]| {
+        let labels = [("__name__", "up"), ("instance", instance), ("job", "node")];
+        Series::new(&labels, samples.iter().copied())
+    };
+
+    let mut first = everything();
+    let ends = [
+        (start, 1.0),
+        (start + 15_000, 0.0),
+        (start + 30_000, STALE_NAN),
+    ];
+    first.push(up("a:9100", &ends));
+    write_with(
+        &dir.join("block=01HF7YAT00M6W4X0Z6Q3J5V8R2"),
+        &sorted(first),
+        families(),
+        small(),
+    );
+
+    let one = |number: i32| {
+        let number = number.to_string();
+        Series::new(&[("__name__", "m"), ("i", &number)], [(start, 1.0)])
+    };
+    let mut second: Vec<Series> = (0..150).map(one).collect();
+    let later = start + 2 * 60 * 60 * 1000;
+    second.push(up("b:9100", &[(later, 1.0), (later + 15_000, 1.0)]));
+
+    let labels = [("__name__", "request_seconds_bucket"), ("job", "api")];
+    let mut slow = Series::new(&labels, []);
+    slow.exemplars = vec![Exemplar {
+        labels: Labels::from_pairs([("trace_id", "4bf92f3577b34da6")]).unwrap(),
+        ts_ms: later,
+        value: 7.5,
+    }];
+    second.push(slow);
+    write_with(
+        &dir.join("block=01HF7YAT01M6W4X0Z6Q3J5V8R2"),
+        &sorted(second),
+        vec![],
+        WriterOptions::flush(),
+    );
+}
+
+/// What the page's statements return whose results it does not show: the number of rows, and the
+/// last three.
+const OTHERS: &str = "\
+values: 5 rows
+a:9100 | 2023-11-14 22:13:50+00 | null
+b:9100 | 2023-11-15 00:13:20+00 | 1.0
+b:9100 | 2023-11-15 00:13:35+00 | 1.0
+what an observation was on average, by native histograms of either family: 119 rows
+api | 2023-11-14 22:42:35+00 | 0.1388888888888889
+api | 2023-11-14 22:42:50+00 | 0.1388888888888889
+api | 2023-11-14 22:43:05+00 | 0.1388888888888889
+buckets of the positive side of integer histograms, schemas -4 to 8: upper bounds and absolute counts: 357 rows
+01HF7YAT00M6W4X0Z6Q3J5V8R2 | 3 | 2023-11-14 22:43:05+00 | 0.8408964152537145 | 119
+01HF7YAT00M6W4X0Z6Q3J5V8R2 | 3 | 2023-11-14 22:43:05+00 | 1.189207115002721 | 119
+01HF7YAT00M6W4X0Z6Q3J5V8R2 | 3 | 2023-11-14 22:43:05+00 | 1.2968395546510096 | 238
+traces of slow requests: 2 rows
+2023-11-15 00:13:20+00 | 7.5 | 4bf92f3577b34da6
+2023-11-15 00:18:20+00 | inf | null
+metadata of metric families; of several rows for one, the last one seen counts: 2 rows
+request_seconds | histogram | seconds | How long requests take. | 2023-11-14 22:13:20+00
+temperature_celsius | gauge | celsius |  | 2023-11-14 22:13:20+00";
+
+/// Runs each statement of `docs/formats/block.md` as it stands there. What the page shows as a
+/// result must be the result, whole. The others must return [`OTHERS`].
 #[test]
-fn duckdb_makes_buckets_of_spans_and_deltas() {
+fn duckdb_runs_each_statement_of_the_page() {
     if !has("duckdb") {
         return;
     }
 
     let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().join("b");
-    write_with(&dir, &everything(), families(), small());
+    blocks_of_the_page(dir.path());
 
-    let docs = include_str!("../../../../docs/formats/block.md");
-    let (_, rest) = docs.split_once("```sql\n-- buckets").unwrap();
-    let (query, _) = rest.split_once("```").unwrap();
+    let run = |query: &str| {
+        let script = format!(
+            "import duckdb, os, sys
+os.chdir(sys.argv[1])
+duckdb.sql(\"set timezone = 'UTC'\")
+answer = duckdb.sql(\"\"\"select columns(*)::varchar from (
+{query}) order by all\"\"\")
+for row in [answer.columns, *answer.fetchall()]:
+    print(*['null' if value is None else value for value in row], sep=' | ')"
+        );
+        python(&script, dir.path())
+    };
 
-    let script = format!(
-        "import duckdb, os, sys
-os.chdir(os.path.dirname(sys.argv[1]))
-os.rename('b', 'block=1')
-rows = duckdb.sql(\"\"\"with buckets as (--{query})
-select round(upper_bound, 4), n from buckets where ts = (select max(ts) from buckets) order by 1\"\"\").fetchall()
-print(*[x for row in rows for x in row])"
-    );
+    let mut shown = 0;
+    let mut others = Vec::new();
 
-    assert_eq!(python(&script, &dir), "0.8409 119 1.1892 119 1.2968 238");
+    for (title, statement) in statements() {
+        let answer = run(statement.query);
+
+        if let Some(result) = statement.result {
+            assert_eq!(answer, result, "{title}");
+            shown += 1;
+        } else {
+            let rows: Vec<&str> = answer.lines().skip(1).collect();
+            let last = rows[rows.len().saturating_sub(3)..].join("\n");
+            others.push(format!("{title}: {} rows\n{last}", rows.len()));
+        }
+    }
+
+    assert_eq!(shown, 2);
+    assert_eq!(others.join("\n"), OTHERS);
 }
 
 #[test]
