@@ -11,7 +11,8 @@
 //!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
 //!   in a simpler encoding. `varint` has the integers of all these formats.
 //! - `histograms`, `exemplars` and `metadata` decode the extents of the other files with the reader
-//!   of the Parquet library. They read a `record_batch`.
+//!   of the Parquet library. They read a `record_batch`. Before, the pages are held to what they
+//!   claim (`claims`).
 //! - `checks` verifies files on their way to the bucket. `folder` describes a block whose entry is
 //!   not at hand.
 
@@ -19,6 +20,7 @@ pub(crate) mod batch;
 pub(crate) mod block;
 pub(crate) mod cache;
 pub(crate) mod checks;
+pub(crate) mod claims;
 pub(crate) mod column;
 pub(crate) mod cost;
 pub(crate) mod delta;

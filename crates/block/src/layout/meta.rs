@@ -27,6 +27,9 @@ const FILES_MAX: usize = 64;
 const COLUMNS_MAX: usize = 4096;
 const CHUNKS_MAX: usize = 1 << 18;
 const PAGES_MAX: usize = 1 << 21;
+/// No page and no dictionary is shorter than its header, which has so many bytes at least.
+const PAGE_BYTES_MIN: u32 = 17;
+const DICTIONARY_BYTES_MIN: u32 = 13;
 /// Labels with more bytes in their encoded form are no fence.
 pub(crate) const FENCE_BYTES_MAX: usize = 4096;
 

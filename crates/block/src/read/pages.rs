@@ -16,7 +16,7 @@ use crate::read::page_header::{Encoding, PageHeader, PageKind};
 use crate::read::varint::{self, malformed};
 
 /// A page may not be larger than this decompressed, whatever else is allowed.
-const PAGE_BYTES_MAX: usize = 64 << 20;
+pub(crate) const PAGE_BYTES_MAX: usize = 64 << 20;
 /// A page has at most this many bytes for each row, level included, and those of a miniblock.
 const ROW_BYTES_MAX: usize = 16;
 const PAGE_BYTES_MIN: usize = 4 << 10;
@@ -226,16 +226,11 @@ impl Pages {
     ) -> Result<(PageHeader, Range<usize>)> {
         let mut body = stored;
         let header = PageHeader::read(&mut body)?;
-        let allowed = rows
-            .saturating_mul(ROW_BYTES_MAX)
-            .saturating_add(PAGE_BYTES_MIN)
-            .min(PAGE_BYTES_MAX);
-
         if header.stored_bytes != body.len() {
             return Err(malformed("a page has another length than its header says"));
         }
 
-        if header.bytes > allowed {
+        if header.bytes > bytes_max(rows) {
             return Err(malformed("a page is larger than its rows can be"));
         }
 
@@ -278,6 +273,13 @@ impl Pages {
             dictionary: &self.bytes[self.dictionary.clone()],
         })
     }
+}
+
+/// Returns how many bytes a page of `rows` numbers may have, decompressed.
+pub(crate) fn bytes_max(rows: usize) -> usize {
+    rows.saturating_mul(ROW_BYTES_MAX)
+        .saturating_add(PAGE_BYTES_MIN)
+        .min(PAGE_BYTES_MAX)
 }
 
 /// Returns the bytes of a page as they are in the file.

@@ -17,6 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 use crate::error::Error;
 use crate::layout::meta::Described;
 use crate::layout::schema::SREF;
+use crate::read::claims;
 use crate::read::fetch::{RemoteFile, SparseFile};
 use crate::read::options::OpenOptions;
 use crate::read::plan::{self, GroupRows};
@@ -81,6 +82,17 @@ impl Folder<'_> {
 }
 
 impl ParquetFile {
+    /// Checks the headers of all pages of row group `group` that begin within `wanted`. The library
+    /// decodes only what passed.
+    pub(crate) fn check_pages(
+        &self,
+        file: &SparseFile,
+        group: usize,
+        wanted: &Range<u64>,
+    ) -> Result<(), Error> {
+        claims::check(&self.remote.key, &self.parsed, file, group, wanted)
+    }
+
     /// Returns the first row of each row group, followed by the number of rows, which must be
     /// `expected`.
     fn group_rows(&self, expected: u64) -> Result<Vec<u64>, Error> {
@@ -132,21 +144,26 @@ impl RowsFile {
             .count()
     }
 
+    /// The bytes of row group `group` that are read.
+    fn bytes_of(&self, group: usize) -> Option<Range<u64>> {
+        let columns = self.file.parsed.row_group(group).columns();
+        let (start, _) = columns.get(self.first_leaf())?.byte_range();
+        let (last, length) = columns.last()?.byte_range();
+
+        Some(start..last.saturating_add(length))
+    }
+
     /// Fetches the bytes of whole row groups.
     pub(crate) async fn fetch_groups(
         &self,
         groups: &[GroupRows],
         reads: &Reads,
     ) -> Result<SparseFile, Error> {
-        let bytes = |wanted: &GroupRows| {
-            let columns = self.file.parsed.row_group(wanted.group).columns();
-            let (start, _) = columns.get(self.first_leaf())?.byte_range();
-            let (last, length) = columns.last()?.byte_range();
+        let wanted: Vec<_> = groups
+            .iter()
+            .filter_map(|wanted| self.bytes_of(wanted.group))
+            .collect();
 
-            Some(start..last.saturating_add(length))
-        };
-
-        let wanted: Vec<_> = groups.iter().filter_map(bytes).collect();
         self.file.remote.fetch(&wanted, reads).await
     }
 
@@ -165,6 +182,9 @@ impl RowsFile {
         let schema = self.file.parsed.file_metadata().schema_descr();
 
         for wanted in groups {
+            let bytes = self.bytes_of(wanted.group).unwrap_or_default();
+            self.file.check_pages(file, wanted.group, &bytes)?;
+
             let rows =
                 usize::try_from(self.file.parsed.row_group(wanted.group).num_rows()).unwrap_or(0);
             let selection =

@@ -101,6 +101,7 @@ impl SeriesFile {
         let mut found = Vec::new();
 
         for &group in groups {
+            self.check_pages(&file, group)?;
             let series = self.columns.find(&file, group, matchers, wanted).await;
             found.append(&mut series.map_err(|e| Error::decode(&self.file.remote.key, e))?);
         }
@@ -117,6 +118,7 @@ impl SeriesFile {
     ) -> Result<(), Error> {
         let file = self.fetch(groups, reads).await?;
         for &group in groups {
+            self.check_pages(&file, group)?;
             let read = self.columns.read_all(&file, group, &mut visit);
             read.map_err(|e| Error::decode(&self.file.remote.key, e))?;
         }
@@ -135,6 +137,12 @@ impl SeriesFile {
             .collect();
 
         self.file.remote.fetch(&wanted, reads).await
+    }
+
+    /// Checks what the pages of a row group claim, before they are decoded.
+    fn check_pages(&self, file: &SparseFile, group: usize) -> Result<(), Error> {
+        let wanted = self.columns.bytes(&self.file, group);
+        self.file.check_pages(file, group, &wanted)
     }
 
     /// Returns the file that came along, if it is still here.

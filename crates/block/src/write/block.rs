@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::layout::file_names::{META_FILE, METADATA_FILE, SERIES_FILE};
 use crate::layout::meta::{Fence, Meta, encode};
 use crate::layout::rows::SeriesRows;
-use crate::write::contents::{OwnedContents, SeriesContents, join};
+use crate::write::contents::{LABELS_BYTES_MAX, OwnedContents, SeriesContents, join};
 use crate::write::describe::describe;
 use crate::write::exemplars::ExemplarsGroup;
 use crate::write::folder::Folder;
@@ -99,6 +99,17 @@ impl BlockWriter {
         if let Some(rule) = contents.broken_rule() {
             return broken(rule);
         }
+        if labels.encoded().len() > LABELS_BYTES_MAX {
+            return Err(Error::Contract {
+                rule: "the labels have more than 16 MiB",
+                series: labels
+                    .get(METRIC_NAME)
+                    .unwrap_or("")
+                    .chars()
+                    .take(64)
+                    .collect(),
+            });
+        }
 
         let decoded = contents
             .histograms
@@ -108,8 +119,8 @@ impl BlockWriter {
         let Some(histograms) = decoded.collect::<Option<Vec<_>>>() else {
             return broken("a histogram is not in its byte form");
         };
-        let Ok(sref) = u32::try_from(self.series.len()) else {
-            return broken("the block has 2^32 series");
+        let Some(sref) = next_sref(self.series.len()) else {
+            return broken("the block has 2^31 series");
         };
         let Some(rows) = self.next_rows(contents) else {
             return broken("the series has neither samples nor exemplars");
@@ -208,6 +219,17 @@ impl BlockWriter {
             return Err(Error::Contract {
                 rule: "a metric family comes twice",
                 series: pair[0].family.clone(),
+            });
+        }
+
+        let bytes = |family: &FamilyMetadata| {
+            let texts = [&family.family, &family.help, &family.unit];
+            texts.iter().map(|text| text.len()).max().unwrap_or(0)
+        };
+        if let Some(long) = families.iter().find(|f| bytes(f) > LABELS_BYTES_MAX) {
+            return Err(Error::Contract {
+                rule: "a text of the metric family has more than 16 MiB",
+                series: long.family.chars().take(64).collect(),
             });
         }
 
@@ -375,6 +397,12 @@ impl BlockWriter {
     }
 }
 
+/// Returns the `sref` of the series behind so many. The columns of `sref` are signed, and their
+/// statistics with them, so `None` comes before the sign changes.
+fn next_sref(series: usize) -> Option<u32> {
+    i32::try_from(series).ok().map(i32::cast_unsigned)
+}
+
 /// Returns the metric name in encoded labels, "" if there is none.
 fn metric_name(encoded: &[u8]) -> &str {
     LabelsIter::over(encoded)
@@ -397,4 +425,16 @@ fn write_meta(folder: &Folder, meta: &Meta) -> Result<(u64, u32, Option<Bytes>),
 
     let (file, length) = folder.open_file(META_FILE).map_err(failed)?;
     Ok((length, crc32c::crc32c(&meta), file.into_memory()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_series_end_before_their_sign_changes() {
+        assert_eq!(next_sref(0), Some(0));
+        assert_eq!(next_sref((1 << 31) - 1), Some(i32::MAX as u32));
+        assert_eq!(next_sref(1 << 31), None);
+    }
 }

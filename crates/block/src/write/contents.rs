@@ -3,6 +3,12 @@
 use duramen_model::{Exemplar, Life};
 use duramen_source::{HistogramRef, SeriesBatch};
 
+/// The labels of a series or of an exemplar, or a text of a metric family, have at most so many
+/// bytes. A value is never cut over two pages, so this bounds what a reader must accept.
+pub(crate) const LABELS_BYTES_MAX: usize = 16 << 20;
+/// A histogram has at most so many bytes, and each of its counts takes at least one.
+const HISTOGRAM_BYTES_MAX: usize = 4 << 20;
+
 /// Everything that a block holds of one series. There must be a float, a histogram or an exemplar.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SeriesContents<'a> {
@@ -62,6 +68,18 @@ impl<'a> SeriesContents<'a> {
             (
                 exemplars.is_sorted_by(|a, b| a.ts_ms <= b.ts_ms && a != b),
                 "exemplars do not ascend, or one comes twice",
+            ),
+            (
+                histograms
+                    .iter()
+                    .all(|histogram| histogram.bytes.len() <= HISTOGRAM_BYTES_MAX),
+                "a histogram has more than 4 MiB",
+            ),
+            (
+                exemplars
+                    .iter()
+                    .all(|exemplar| exemplar.labels.encoded().len() <= LABELS_BYTES_MAX),
+                "the labels of an exemplar have more than 16 MiB",
             ),
             (
                 i32::try_from(ts_ms.len() + histograms.len()).is_ok(),

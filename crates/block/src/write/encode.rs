@@ -68,7 +68,7 @@ impl Recipe {
         Self::new(zstd_level, page_rows, |builder| {
             builder
                 .set_dictionary_enabled(true)
-                .set_dictionary_page_size_limit(64 << 20)
+                .set_dictionary_page_size_limit(32 << 20)
         })
     }
 

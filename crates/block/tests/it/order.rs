@@ -78,6 +78,16 @@ fn a_broken_contract_appends_nothing() {
     };
 
     let floats = SeriesContents::floats(&[1, 2], &[0.5, 0.5]);
+    let long_text = "x".repeat(17 << 20);
+    let long_labels = Labels::from_pairs([("__name__", "long"), ("x", &long_text)]).unwrap();
+    let long_exemplar = Exemplar {
+        labels: long_labels.clone(),
+        ..exemplar(1)
+    };
+    let long_histogram = HistogramRef {
+        bytes: &long_text.as_bytes()[..5 << 20],
+        ..at(3)
+    };
     let bad = HistogramRef {
         bytes: b"",
         ..at(3)
@@ -127,6 +137,20 @@ fn a_broken_contract_appends_nothing() {
             "exemplars do not ascend, or one comes twice",
         ),
         (
+            SeriesContents {
+                exemplars: &[long_exemplar],
+                ..floats
+            },
+            "the labels of an exemplar have more than 16 MiB",
+        ),
+        (
+            SeriesContents {
+                histograms: &[long_histogram],
+                ..floats
+            },
+            "a histogram has more than 4 MiB",
+        ),
+        (
             SeriesContents::default(),
             "the series has neither samples nor exemplars",
         ),
@@ -145,6 +169,19 @@ fn a_broken_contract_appends_nothing() {
             ..
         })
     ));
+
+    let error = writer.push(&long_labels, &floats).unwrap_err().to_string();
+    assert!(
+        error.len() < 200 && error.contains("series=`long`"),
+        "{error}"
+    );
+
+    let long = FamilyMetadata {
+        help: long_text,
+        ..family("f", 1)
+    };
+    let error = writer.set_metadata(vec![long]).unwrap_err().to_string();
+    assert!(error.contains("more than 16 MiB. series=`f`"), "{error}");
 
     writer
         .push(

@@ -9,9 +9,9 @@ use crate::layout::extent::Extents;
 use crate::layout::file_names::SERIES_FILE;
 use crate::layout::meta::numbers::In;
 use crate::layout::meta::{
-    BODY_BYTES_MAX, CHUNKS_MAX, COLUMNS_MAX, Described, FENCE_BYTES_MAX, FILES_MAX, Fence,
-    FileMeta, MAGIC, MAGIC_START, Meta, PAGES_MAX, REQUIRED, SECTION_FENCES, SECTION_FILES,
-    SeriesMeta,
+    BODY_BYTES_MAX, CHUNKS_MAX, COLUMNS_MAX, DICTIONARY_BYTES_MIN, Described, FENCE_BYTES_MAX,
+    FILES_MAX, Fence, FileMeta, MAGIC, MAGIC_START, Meta, PAGE_BYTES_MIN, PAGES_MAX, REQUIRED,
+    SECTION_FENCES, SECTION_FILES, SeriesMeta,
 };
 use crate::layout::pages::{Chunk, Page, Pages};
 use crate::layout::schema::SeriesSchema;
@@ -181,6 +181,13 @@ fn take_pages(rest: &mut In<'_>, left: &mut Left) -> Result<Pages, &'static str>
         return Err("meta has a row group without rows, or a chunk without pages");
     }
 
+    if dictionaries
+        .iter()
+        .any(|bytes| (1..DICTIONARY_BYTES_MIN).contains(bytes))
+    {
+        return Err("meta has a dictionary that is shorter than its header");
+    }
+
     let mut by_column = Vec::with_capacity(columns);
     let mut counts = page_counts.chunks(groups.max(1));
 
@@ -239,8 +246,11 @@ fn take_column(
     let rows = rest.small_numbers(count - counts.len()).ok_or(wrong)?;
 
     // A page is shorter than 2^31 bytes in Parquet.
-    if bytes.iter().any(|bytes| *bytes == 0 || *bytes >= 1 << 31) {
-        return Err(wrong);
+    if bytes
+        .iter()
+        .any(|bytes| !(PAGE_BYTES_MIN..1 << 31).contains(bytes))
+    {
+        return Err("meta has a page that is shorter than its header, or too long");
     }
 
     let mut pages = Vec::with_capacity(count);

@@ -15,7 +15,7 @@ use crate::read::options::OpenOptions;
 use crate::read::source::BlockSource;
 
 /// Makes the checksums of the extents right, for files of the length that `meta` claims.
-fn sign(written: &Written, described: &mut Described) {
+pub(super) fn sign(written: &Written, described: &mut Described) {
     let file = &mut described.file;
     let mut bytes = written.file(&file.name).to_vec();
     bytes.resize(usize::try_from(file.bytes).unwrap(), 0);
@@ -36,6 +36,12 @@ fn lies(meta: &Meta) -> Vec<(String, Meta)> {
             all.push((format!("{name}: {what}"), lying));
         };
 
+        lie("a page shorter than a header", &|d| {
+            d.pages.pages[0].bytes = 16;
+        });
+        lie("a dictionary shorter than a header", &|d| {
+            d.pages.chunks[0].dictionary_bytes = 12;
+        });
         lie("a longer name", &|d| d.file.name.push('x'));
         lie("a byte more", &|d| d.file.bytes += 1);
         lie("a byte less", &|d| d.file.bytes -= 1);
@@ -117,7 +123,10 @@ fn lies(meta: &Meta) -> Vec<(String, Meta)> {
 }
 
 /// Opens the block and reads everything. Returns what was found, or the error.
-async fn read(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Result<String, String> {
+pub(super) async fn read(
+    store: Arc<dyn ObjectStore>,
+    stats: &BlockStats,
+) -> Result<String, String> {
     let options = OpenOptions::default();
     let reads = Reads::default();
     let block = Block::open(store, dir(), stats, options, &reads)
@@ -132,7 +141,7 @@ async fn read(store: Arc<dyn ObjectStore>, stats: &BlockStats) -> Result<String,
         reads: Arc::default(),
     };
 
-    let failed = |e: duramen_source::Error| e.to_string();
+    let failed = |e: duramen_source::Error| format!("{e}: {}", e.source);
     let source = BlockSource::new(block);
     let batches: Vec<_> = source
         .select(&request)
@@ -174,9 +183,15 @@ async fn no_lie_makes_a_panic_and_errors_name_the_block() {
             let (store, stats) = written.with_meta(encode::encode(&lying).unwrap()).await;
 
             match read(store, &stats).await {
+                Ok(_) if what.contains("shorter than a header") => panic!("{what}"),
                 Ok(found) => answered += u32::from(found == truth),
                 Err(e) => {
                     refused += 1;
+                    let short = what.contains("shorter than a header");
+                    assert!(
+                        !short || e.contains("shorter than its header"),
+                        "{what}: {e}"
+                    );
                     assert!(e.contains("01J00000000000000000000BXK"), "{what}: {e}");
                 }
             }
