@@ -18,7 +18,8 @@
 //!   [`OpenOptions`] say how it is read, and their [`GetCost`] how many GETs that takes. A
 //!   [`BlockSource`] answers requests from it. A [`Fetcher`] sends the GETs, and [`Hedges`] slow
 //!   ones once more. Extents that were read stay in an [`ExtentCache`], decoded series in a
-//!   [`SeriesIndexPool`]. A process has one of each.
+//!   [`SeriesIndexPool`], and which of them pass which matchers in a [`MatchedPool`]. A process has
+//!   one of each.
 //!
 //! Names, from small to large:
 //!
@@ -48,6 +49,7 @@ pub use read::folder::stats_of_folder;
 pub use read::hedge::{HedgeMetrics, Hedges};
 pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;
+pub use series::matched::MatchedPool;
 pub use series::pool::SeriesIndexPool;
 pub use write::block::BlockWriter;
 pub use write::contents::SeriesContents;

@@ -10,6 +10,7 @@ pub(crate) mod decoded;
 pub(crate) mod file;
 pub(crate) mod found;
 pub(crate) mod index;
+pub(crate) mod matched;
 pub(crate) mod pool;
 pub(crate) mod prune;
 pub(crate) mod set;

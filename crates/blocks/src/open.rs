@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use duramen_block::{
-    Block, BlockSource, ExtentCache, Fetcher, GetCost, Hedges, OpenOptions, SERIES_FILE,
-    SeriesIndexPool,
+    Block, BlockSource, ExtentCache, Fetcher, GetCost, Hedges, MatchedPool, OpenOptions,
+    SERIES_FILE, SeriesIndexPool,
 };
 use duramen_bucket::{Bucket, keys};
+use duramen_cache::DiskCache;
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
 use duramen_runtime::{Flight, Flights};
@@ -17,6 +18,8 @@ use parking_lot::Mutex;
 /// One in so many parts of the cache is for series indexes. An index of 10,000 series has 3 MiB, so
 /// 256 MiB hold those of about 85 blocks.
 const INDEXES_SHARE: usize = 4;
+/// One in so many parts of the cache is for answers to matchers. One of 500 series has about 1 KiB.
+const MATCHED_SHARE: usize = 32;
 /// About what an open block takes beside its `meta`.
 const BLOCK_BYTES: u64 = 2 << 10;
 /// A decoded `meta` takes this many times its size.
@@ -65,12 +68,15 @@ struct OpenBlock {
 }
 
 impl Blocks {
-    /// `cache_bytes` limits the verified extents and the decoded series indexes in memory,
+    /// `cache_bytes` limits the verified extents, the decoded series indexes and the answers to matchers in memory,
     /// `open_max` the number of open blocks. The memory is drawn from `memory`, which takes it back
     /// when others need it.
     pub fn new(bucket: Bucket, cache_bytes: usize, open_max: usize, memory: Arc<Account>) -> Self {
         let indexes_bytes = cache_bytes / INDEXES_SHARE;
-        let cache = Arc::new(ExtentCache::within(cache_bytes - indexes_bytes, &memory));
+        let matched_bytes = cache_bytes / MATCHED_SHARE;
+        let extents_bytes = cache_bytes - indexes_bytes - matched_bytes;
+        let cache = Arc::new(ExtentCache::within(extents_bytes, &memory));
+        let matched = Arc::new(MatchedPool::within(matched_bytes, &memory));
         let indexes = Arc::new(SeriesIndexPool::within(indexes_bytes, &memory));
 
         let state = Open {
@@ -84,7 +90,10 @@ impl Blocks {
             open_max,
         });
 
-        // What is cheapest to fetch again is dropped first.
+        // What is cheapest to make again is dropped first.
+        let answers: Weak<MatchedPool> = Arc::downgrade(&matched);
+        memory.reclaim_from(answers);
+
         let extents: Weak<ExtentCache> = Arc::downgrade(&cache);
         memory.reclaim_from(extents);
 
@@ -97,6 +106,7 @@ impl Blocks {
         let options = OpenOptions {
             cache: Some(cache),
             indexes: Some(indexes),
+            matched: Some(matched),
             ..OpenOptions::default()
         };
 
@@ -126,6 +136,16 @@ impl Blocks {
     /// The one that sends the GETs of all blocks.
     pub const fn fetcher(&self) -> &Arc<Fetcher> {
         &self.options.fetcher
+    }
+
+    /// Puts `disk` behind the extents in memory. What is on it needs no request after a restart.
+    #[must_use]
+    pub fn over(self, disk: Arc<DiskCache>) -> Self {
+        if let Some(cache) = &self.options.cache {
+            cache.put_over(disk);
+        }
+
+        self
     }
 
     /// The account that the memory is drawn from.

@@ -142,7 +142,8 @@ impl Foyer {
         let found = match load.await {
             Ok(Ok(Load::Entry { value, .. })) => Found::Entry(value),
             Ok(Ok(Load::Piece { piece, .. })) => Found::Entry(piece.value().clone()),
-            // The library has removed it from its index. It was evicted meanwhile, or it is damaged.
+            // The library has removed it from its index. It was evicted meanwhile, or it is
+            // damaged.
             Ok(Ok(Load::Miss)) if was_here => Found::Damaged,
             Ok(Ok(Load::Miss | Load::Throttled)) => Found::Absent,
             Ok(Err(error)) => match os_error(&error) {

@@ -6,8 +6,8 @@
 //! The files, in the order from a reader to the disk:
 //!
 //! - `key.rs`: names. `options.rs`: bounds.
-//! - `disk_cache.rs`: the [`DiskCache`] that readers ask. It verifies, writes behind the answers, and
-//!   leaves a failing disk alone (`health.rs`). `counts.rs`, `metrics.rs`: what it counts.
+//! - `disk_cache.rs`: the [`DiskCache`] that readers ask. It verifies, writes behind the answers,
+//!   and leaves a failing disk alone (`health.rs`). `counts.rs`, `metrics.rs`: what it counts.
 //! - `entry.rs`: the bytes of an entry, with checksums.
 //! - `folder.rs`: the folder on the disk: its lock, and the form of its contents.
 //! - `engine.rs`: the trait [`Engine`]. It keeps entries and decides which ones go. [`Files`] has a

@@ -4,6 +4,7 @@
 //! `DURAMEN_FLUSH_INTERVAL`. The comments of the fields are the texts of `--help` and of
 //! `docs/reference/config.md`.
 
+mod cache_engine;
 mod cors_origin;
 mod features;
 mod layers;
@@ -18,6 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cache_engine::CacheEngine;
 use clap::{ArgAction, Args};
 use cors_origin::CorsOrigin;
 use duramen_bucket::StoreUrl;
@@ -399,6 +401,23 @@ pub struct CacheConfig {
     #[arg(id = "cache.bytes_max", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub bytes_max: usize,
+
+    /// The space on the local disk for verified parts of blocks, which survive a restart. `0`:
+    /// none. Without it, a tenth of the disk and 10 GiB at most; none if the store is a directory.
+    /// The cache leaves a twentieth of the disk free, or 4 GiB.
+    #[arg(id = "cache.disk_bytes_max", value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size::optional")]
+    pub disk_bytes_max: Option<usize>,
+
+    /// The folder of the disk cache, which must be empty at first and belongs to this process
+    /// alone. Without it, `cache` in the data directory.
+    #[arg(id = "cache.directory", value_name = "PATH")]
+    pub directory: Option<PathBuf>,
+
+    /// How the disk cache keeps its entries: `files`, one file for each, or `foyer`, large files
+    /// with many. Another engine empties the folder.
+    #[arg(id = "cache.engine", value_name = "NAME")]
+    pub engine: CacheEngine,
 }
 
 impl Default for Config {
@@ -502,7 +521,12 @@ impl Default for QueryConfig {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { bytes_max: 1 << 30 }
+        Self {
+            bytes_max: 1 << 30,
+            disk_bytes_max: None,
+            directory: None,
+            engine: CacheEngine::default(),
+        }
     }
 }
 

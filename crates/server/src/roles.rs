@@ -4,6 +4,7 @@
 //! [`querier`] start one role each, from the parts that they name, and return its routes.
 //! [`System`] is the whole in one process: it has the router, and the steps of a clean end.
 
+mod disk_cache;
 mod ingester;
 mod querier;
 mod shared;
@@ -53,7 +54,8 @@ impl System {
         let (ingester, replayed) =
             ingester::start(&shared, &mut lease, &config, &mut registry, tasks).await?;
         let heads = Arc::new(ingester.clone());
-        let answering = querier::start(&shared, heads, &config, &mut registry);
+        let disk = disk_cache::open(&shared, &config, &mut registry, tasks).await?;
+        let answering = querier::start(&shared, heads, disk, &config, &mut registry);
         shared.live_limits.watch(tasks)?;
 
         let http_metrics = HttpMetrics::default();

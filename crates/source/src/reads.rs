@@ -31,10 +31,13 @@ pub enum Read {
     /// Extents that were in memory.
     CacheHits,
     CacheBytes,
+    /// Extents that were on the local disk.
+    DiskHits,
+    DiskBytes,
 }
 
 impl Read {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Heads,
         Self::Blocks,
         Self::BlocksInRange,
@@ -47,6 +50,8 @@ impl Read {
         Self::Shared,
         Self::CacheHits,
         Self::CacheBytes,
+        Self::DiskHits,
+        Self::DiskBytes,
     ];
 
     /// The printed name. It must never change.
@@ -64,6 +69,8 @@ impl Read {
             Self::Shared => "shared_gets",
             Self::CacheHits => "cache_hits",
             Self::CacheBytes => "cache_bytes",
+            Self::DiskHits => "disk_hits",
+            Self::DiskBytes => "disk_bytes",
         }
     }
 }
@@ -125,7 +132,7 @@ mod tests {
 
         assert_eq!(
             Read::ALL.map(|what| reads.get(what)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
         );
 
         let mut names = Read::ALL.map(Read::name).to_vec();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use duramen_cache::Expected;
 use duramen_model::BlockStats;
-use duramen_source::Reads;
+use duramen_source::{Read, Reads};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -21,6 +22,7 @@ use crate::read::meta;
 use crate::read::options::{BatchOptions, OpenOptions};
 use crate::read::parquet_file::{Folder, RowsFile};
 use crate::series::file::SeriesFile;
+use crate::series::matched::MatchedPool;
 use crate::series::pool::SeriesIndexPool;
 use crate::series::warmth::Warmth;
 
@@ -39,6 +41,7 @@ pub struct Block {
     pub(crate) exemplars: Option<RowsFile>,
     pub(crate) metadata: Option<RowsFile>,
     pub(crate) indexes: Option<Arc<SeriesIndexPool>>,
+    pub(crate) matched: Option<Arc<MatchedPool>>,
     pub(crate) warmth: Warmth,
     pub(crate) batches: BatchOptions,
 }
@@ -65,8 +68,12 @@ impl Block {
         };
 
         let meta = whole(META_FILE, stats.meta_bytes);
+        let known = known_meta(&dir, stats, &options, reads).await;
+        let is_cold = known.is_none();
+
+        // If `meta` is on the disk, so are the series.
         let series = size_of(stats, SERIES_FILE)
-            .filter(|bytes| *bytes <= options.cost.prefetch_bytes_max)
+            .filter(|bytes| is_cold && *bytes <= options.cost.prefetch_bytes_max)
             .map(|bytes| whole(SERIES_FILE, bytes));
 
         let fetcher = &options.fetcher;
@@ -75,9 +82,20 @@ impl Block {
             fetcher.get(&series?, reads).await.ok()
         };
 
-        let (meta, whole_series) =
-            futures::join!(get_meta(fetcher, &meta, stats, reads), whole_series);
-        let described = meta::decode(&meta_key, stats, &meta?)?;
+        let meta = async {
+            match known {
+                Some(meta) => Ok(meta),
+                None => get_meta(fetcher, &meta, stats, reads).await,
+            }
+        };
+
+        let (meta, whole_series) = futures::join!(meta, whole_series);
+        let meta = meta?;
+        let described = meta::decode(&meta_key, stats, &meta)?;
+        if let Some(cache) = options.cache.as_ref().filter(|_| is_cold) {
+            cache.write_meta_behind(&dir, stats.meta_crc32c, &meta);
+        }
+
         let dir = Arc::new(dir);
         let folder = Folder {
             store: &store,
@@ -101,6 +119,7 @@ impl Block {
             stats: stats.clone(),
             fences: described.fences,
             indexes: options.indexes.clone(),
+            matched: options.matched.clone(),
             warmth: Warmth::default(),
             batches: options.batches.clone(),
             dir: Arc::clone(&dir),
@@ -180,6 +199,24 @@ impl Block {
 fn size_of(stats: &BlockStats, name: &str) -> Option<u64> {
     let file = stats.files.iter().find(|file| file.name == name)?;
     Some(file.bytes)
+}
+
+/// Returns `meta` if it is on the disk.
+async fn known_meta(
+    dir: &Path,
+    stats: &BlockStats,
+    options: &OpenOptions,
+    reads: &Reads,
+) -> Option<Bytes> {
+    let expected = Expected {
+        crc: stats.meta_crc32c,
+        length: stats.meta_bytes,
+    };
+
+    let meta = options.cache.as_ref()?.meta(dir, expected).await?;
+    reads.add(Read::DiskHits, 1);
+    reads.add(Read::DiskBytes, meta.len() as u64);
+    Some(meta)
 }
 
 /// Gets `meta` and checks it against the manifest's length and checksum. A `meta` that fails the

@@ -1,10 +1,11 @@
-//! A cache of verified extents in memory.
+//! A cache of verified extents: in memory, and behind that on the local disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use duramen_cache::{DiskCache, Expected, Key, Wanted};
 use duramen_qos::{Account, Reclaim, Share, Use};
 use object_store::path::Path;
 use parking_lot::Mutex;
@@ -16,6 +17,9 @@ const ENTRY_BYTES: usize = 192;
 /// The allocator rounds up: on average, an entry takes this fraction (one tenth) more than its
 /// bytes.
 const ROUNDING: usize = 10;
+
+/// The number of `meta` among the files of a block.
+const META: u32 = u32::MAX;
 
 /// Names one extent of one file. The path of the folder begins with the tenant and ends with the
 /// block, so no tenant finds the bytes of another.
@@ -29,6 +33,9 @@ pub(crate) struct ExtentKey {
 /// A bounded cache of extents. It drops the least recently used first. Only verified bytes enter
 /// it. Share one among all blocks of a process.
 ///
+/// A disk cache may stand behind the memory. What is put here goes there too, and survives a
+/// restart.
+///
 /// Its memory is drawn from an account. When the account has no more for caches, a new entry must
 /// replace older ones. When others need memory, the account takes that of the entries that have not
 /// been used for longest.
@@ -36,15 +43,31 @@ pub struct ExtentCache {
     shards: [Mutex<Shard>; SHARDS],
     shard_bytes_max: usize,
     hasher: BuildHasherDefault<DefaultHasher>,
+    disk: OnceLock<Arc<DiskCache>>,
 }
 
 struct Shard {
-    entries: HashMap<ExtentKey, (Bytes, u64)>,
+    entries: HashMap<ExtentKey, Entry>,
     /// The entries by the tick of their last use.
     order: BTreeMap<u64, ExtentKey>,
     clock: u64,
     /// The memory of the entries.
     share: Share,
+}
+
+struct Entry {
+    bytes: Bytes,
+    /// The tick of its last use.
+    used: u64,
+    /// Whether the disk cache knows that the entry was used again.
+    is_noted: bool,
+}
+
+impl ExtentKey {
+    /// The name of the extent in the disk cache.
+    fn on_disk(&self) -> Key {
+        Key::new(self.dir.as_ref().as_ref(), self.file, self.extent)
+    }
 }
 
 impl std::fmt::Debug for ExtentCache {
@@ -68,7 +91,18 @@ impl ExtentCache {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(memory.share(Use::Cache)))),
             shard_bytes_max: bytes_max / SHARDS,
             hasher: BuildHasherDefault::default(),
+            disk: OnceLock::new(),
         }
+    }
+
+    /// Puts `disk` behind the memory. Does nothing if there is one already.
+    pub fn put_over(&self, disk: Arc<DiskCache>) {
+        let _ = self.disk.set(disk);
+    }
+
+    /// The cache behind the memory.
+    pub(crate) fn disk(&self) -> Option<&Arc<DiskCache>> {
+        self.disk.get()
     }
 
     /// How many bytes the cache holds now.
@@ -79,11 +113,83 @@ impl ExtentCache {
             .sum()
     }
 
+    /// Returns an extent that is in memory.
     pub(crate) fn get(&self, key: &ExtentKey) -> Option<Bytes> {
-        self.shard(key).lock().get(key)
+        let (bytes, is_noted) = self.shard(key).lock().get(key)?;
+
+        // What memory answers would look unused to the disk cache, and be gone at a restart.
+        if let Some(disk) = self.disk().filter(|_| !is_noted) {
+            disk.touch(&key.on_disk());
+        }
+
+        Some(bytes)
     }
 
-    /// Stores a copy, because a slice would keep the whole response in memory.
+    /// Returns those of `wanted` that are on the disk and not in memory, and takes them into
+    /// memory. They have been verified.
+    pub(crate) async fn find_on_disk(
+        &self,
+        wanted: impl Iterator<Item = (ExtentKey, Expected)>,
+    ) -> Vec<(ExtentKey, Bytes)> {
+        let Some(disk) = self.disk() else {
+            return Vec::new();
+        };
+
+        let missing: Vec<_> = wanted
+            .filter(|(key, _)| !self.shard(key).lock().entries.contains_key(key))
+            .collect();
+        let asked: Vec<Wanted> = missing
+            .iter()
+            .map(|(key, expected)| Wanted {
+                key: key.on_disk(),
+                expected: *expected,
+            })
+            .collect();
+
+        let found = disk.get(&asked).await;
+        let mut extents = Vec::with_capacity(found.len());
+
+        for ((key, _), bytes) in missing.into_iter().zip(found) {
+            if let Some(bytes) = bytes {
+                self.insert(key.clone(), &bytes);
+                extents.push((key, bytes));
+            }
+        }
+
+        extents
+    }
+
+    /// Whether a selection that has got `bytes` from the store may put more on the disk.
+    pub(crate) fn admits(&self, bytes: u64) -> bool {
+        self.disk().is_some_and(|disk| disk.admits(bytes))
+    }
+
+    /// Puts an extent that was verified on the disk, behind the answer.
+    pub(crate) fn write_behind(&self, key: &ExtentKey, crc: u32, bytes: &Bytes) {
+        if let Some(disk) = self.disk() {
+            disk.insert(&key.on_disk(), crc, bytes);
+        }
+    }
+
+    /// Returns the `meta` of the block in `dir` if it is on the disk. It has been verified.
+    pub(crate) async fn meta(&self, dir: &Path, expected: Expected) -> Option<Bytes> {
+        let wanted = Wanted {
+            key: Key::new(dir.as_ref(), META, 0),
+            expected,
+        };
+
+        self.disk()?.get(&[wanted]).await.pop()?
+    }
+
+    /// Puts the `meta` of a block, which was verified, on the disk, behind the answer.
+    pub(crate) fn write_meta_behind(&self, dir: &Path, crc: u32, bytes: &Bytes) {
+        if let Some(disk) = self.disk() {
+            disk.insert(&Key::new(dir.as_ref(), META, 0), crc, bytes);
+        }
+    }
+
+    /// Puts an extent into memory. Stores a copy, because a slice would keep the whole response in
+    /// memory.
     pub(crate) fn insert(&self, key: ExtentKey, bytes: &Bytes) {
         if cost(bytes) <= self.shard_bytes_max {
             self.shard(&key).lock().insert(
@@ -127,14 +233,16 @@ impl Shard {
         }
     }
 
-    fn get(&mut self, key: &ExtentKey) -> Option<Bytes> {
-        let (bytes, used) = self.entries.get_mut(key)?;
-        let key = self.order.remove(used)?;
+    /// Returns the bytes, and whether it was used before.
+    fn get(&mut self, key: &ExtentKey) -> Option<(Bytes, bool)> {
+        let entry = self.entries.get_mut(key)?;
+        let key = self.order.remove(&entry.used)?;
         self.clock += 1;
-        *used = self.clock;
+        entry.used = self.clock;
         self.order.insert(self.clock, key);
 
-        Some(bytes.clone())
+        let was_noted = std::mem::replace(&mut entry.is_noted, true);
+        Some((entry.bytes.clone(), was_noted))
     }
 
     /// Does nothing if the account gives no memory, even after older entries have been dropped.
@@ -157,13 +265,19 @@ impl Shard {
 
         self.clock += 1;
         self.order.insert(self.clock, key.clone());
-        self.entries.insert(key, (bytes, self.clock));
+        let entry = Entry {
+            bytes,
+            used: self.clock,
+            is_noted: false,
+        };
+
+        self.entries.insert(key, entry);
     }
 
     fn remove(&mut self, key: &ExtentKey) {
-        if let Some((bytes, used)) = self.entries.remove(key) {
-            self.order.remove(&used);
-            self.share.shrink(cost(&bytes));
+        if let Some(entry) = self.entries.remove(key) {
+            self.order.remove(&entry.used);
+            self.share.shrink(cost(&entry.bytes));
         }
     }
 
@@ -172,7 +286,7 @@ impl Shard {
         let Some((_, oldest)) = self.order.pop_first() else {
             return 0;
         };
-        let Some((bytes, _)) = self.entries.remove(&oldest) else {
+        let Some(Entry { bytes, .. }) = self.entries.remove(&oldest) else {
             return 0;
         };
         self.share.shrink(cost(&bytes));

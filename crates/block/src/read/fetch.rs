@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use duramen_cache::Expected;
 use duramen_runtime::Flight;
 use duramen_source::{Read, Reads};
 use futures::StreamExt;
@@ -50,6 +51,13 @@ enum Payer {
     AnotherReader,
 }
 
+/// Which caches the extents of a GET go to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Memory,
+    DiskToo,
+}
+
 impl RemoteFile {
     /// Describes file `index` of the folder `dir`, which is read as `options` say.
     pub(crate) fn new(
@@ -71,8 +79,8 @@ impl RemoteFile {
         }
     }
 
-    /// Returns the extents that cover `wanted`. Those that are neither in the cache nor on their
-    /// way to another reader are fetched side by side, in one trip, by as few GETs as the cost of
+    /// Returns the extents that cover `wanted`. Those that are neither in a cache nor on their way to
+    /// another reader are fetched side by side, in one trip, by as few GETs as the cost of
     /// the store allows.
     ///
     /// Every extent is verified before it is returned or cached. If the check fails, the extent is
@@ -83,10 +91,14 @@ impl RemoteFile {
         wanted: &[Range<u64>],
         reads: &Reads,
     ) -> Result<SparseFile, Error> {
+        let mut extents = self.covering(wanted);
+        let on_disk = self.take_from_disk(&mut extents, reads).await;
         let Begun {
             mut pieces,
             flights,
-        } = self.begin(&self.covering(wanted), reads);
+        } = self.begin(&extents, reads);
+
+        pieces.extend(on_disk);
 
         let landing = flights
             .into_iter()
@@ -124,7 +136,47 @@ impl RemoteFile {
         extents
     }
 
-    /// Takes the extents that are in the cache, joins the flights that bring others, and starts
+    /// Returns those of `wanted` that are on the disk and not in memory, and takes them from
+    /// `wanted`.
+    async fn take_from_disk(&self, wanted: &mut Vec<usize>, reads: &Reads) -> Vec<(u64, Bytes)> {
+        let Some(cache) = &self.cache else {
+            return Vec::new();
+        };
+
+        let extents = &self.meta.extents;
+        let expected = |extent| {
+            let range = extents.range(extent);
+            Expected {
+                crc: extents.checksum(extent),
+                length: range.end - range.start,
+            }
+        };
+
+        let asked = wanted
+            .iter()
+            .map(|&extent| (self.cache_key(extent), expected(extent)));
+        let found = cache.find_on_disk(asked).await;
+
+        // Both are in the order of the extents.
+        let mut pieces = Vec::with_capacity(found.len());
+        let mut found = found.into_iter().peekable();
+
+        wanted.retain(|&extent| {
+            let is_next = |(key, _): &(ExtentKey, Bytes)| key.extent as usize == extent;
+            let Some((_, bytes)) = found.next_if(is_next) else {
+                return true;
+            };
+
+            reads.add(Read::DiskHits, 1);
+            reads.add(Read::DiskBytes, bytes.len() as u64);
+            pieces.push((extents.range(extent).start, bytes));
+            false
+        });
+
+        pieces
+    }
+
+    /// Takes the extents that are in memory, joins the flights that bring others, and starts
     /// flights for the rest.
     fn begin(&self, wanted: &[usize], reads: &Reads) -> Begun {
         let mut pieces = Vec::with_capacity(wanted.len());
@@ -150,10 +202,11 @@ impl RemoteFile {
             }
         }
 
+        let goal = self.goal(reads);
         for run in gets::plan(&missing, |i| self.meta.extents.range(i), self.cost) {
             let keys = run.clone().map(|extent| self.cache_key(extent)).collect();
             let part = Arc::new(reads.part());
-            let work = self.clone().bring(run, part);
+            let work = self.clone().bring(run, part, goal);
             let flight = self.fetcher.flights.start(&mut board, keys, work);
             flights.push((flight, Payer::ThisReader));
         }
@@ -171,7 +224,7 @@ impl RemoteFile {
             return None;
         };
 
-        self.keep(whole, &extents);
+        self.keep(whole, &extents, Goal::DiskToo);
         Some(SparseFile {
             size: self.meta.bytes,
             pieces: Arc::new([(0, bytes.clone())]),
@@ -182,10 +235,26 @@ impl RemoteFile {
         self.cache.as_ref()?.get(&self.cache_key(extent))
     }
 
-    fn keep(&self, run: Range<usize>, extents: &[(u64, Bytes)]) {
+    /// Where the extents go that a selection gets from now on.
+    fn goal(&self, reads: &Reads) -> Goal {
+        let so_far = reads.get(Read::GetBytes);
+        let cache = self.cache.as_ref();
+
+        match cache.filter(|cache| cache.admits(so_far)) {
+            Some(_) => Goal::DiskToo,
+            None => Goal::Memory,
+        }
+    }
+
+    fn keep(&self, run: Range<usize>, extents: &[(u64, Bytes)], goal: Goal) {
         let Some(cache) = &self.cache else { return };
         for (extent, (_, bytes)) in run.zip(extents) {
-            cache.insert(self.cache_key(extent), bytes);
+            let key = self.cache_key(extent);
+            if goal == Goal::DiskToo {
+                cache.write_behind(&key, self.meta.extents.checksum(extent), bytes);
+            }
+
+            cache.insert(key, bytes);
         }
     }
 
@@ -201,14 +270,14 @@ impl RemoteFile {
 
     /// Gets the extents `run`, which are neighbours, by one GET, and by a second one if the first
     /// brought damage.
-    async fn bring(self, run: Range<usize>, reads: Arc<Reads>) -> Landed {
+    async fn bring(self, run: Range<usize>, reads: Arc<Reads>, goal: Goal) -> Landed {
         let mut extents = self.try_run(&run, &reads).await;
         if extents.as_ref().is_err_and(GetError::is_damage) {
             extents = self.try_run(&run, &reads).await;
         }
 
         if let Ok(extents) = &extents {
-            self.keep(run, extents);
+            self.keep(run, extents, goal);
         }
 
         Landed { extents, reads }

@@ -7,6 +7,7 @@ use duramen_qos::Account;
 use crate::read::cache::ExtentCache;
 use crate::read::cost::GetCost;
 use crate::read::fetcher::Fetcher;
+use crate::series::matched::MatchedPool;
 use crate::series::pool::SeriesIndexPool;
 
 /// How a block is read.
@@ -22,6 +23,8 @@ pub struct OpenOptions {
     /// The first selection that reads the whole series file anyway builds the index. Otherwise the
     /// third selection of an open block does.
     pub indexes: Option<Arc<SeriesIndexPool>>,
+    /// Where the answers of indexes to matchers are kept. `None`: every selection works them out.
+    pub matched: Option<Arc<MatchedPool>>,
     /// The batches in which samples are read.
     pub batches: BatchOptions,
     /// Sends the GETs. Blocks that share it share the GETs that are under way.

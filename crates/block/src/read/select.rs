@@ -17,6 +17,7 @@ use crate::read::block::Block;
 use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
+use crate::series::matched::MatchedKey;
 
 /// The size of a time and a value.
 const SAMPLE_BYTES: usize = 16;
@@ -24,6 +25,8 @@ const SAMPLE_BYTES: usize = 16;
 const BATCH_EXEMPLARS: u64 = 4096;
 /// A histogram counts as this many floats, which are 256 bytes.
 const HISTOGRAM_SAMPLES: u64 = 16;
+/// The version of the tombstones of a block that has none.
+const NO_TOMBSTONES: u64 = 0;
 /// The batch that is in use, and the next one, which is fetched meanwhile.
 const READ_AHEAD: usize = 2;
 
@@ -163,7 +166,7 @@ async fn found(
 
     match look_up(&block, &file, &request).await {
         Place::Index(index) => {
-            let series = index.select(&request.matchers, wanted).await;
+            let series = pass(&block, &index, &request, wanted).await;
             index_batches(index, series, size).left_stream()
         }
         Place::File(groups) => batches(find(file, groups, request, wanted), size).right_stream(),
@@ -187,12 +190,8 @@ pub(crate) async fn find_all(
                 rows: index.rows(*series),
             };
 
-            Ok(index
-                .select(&request.matchers, wanted)
-                .await
-                .iter()
-                .map(found)
-                .collect())
+            let series = pass(block, &index, request, wanted).await;
+            Ok(series.iter().map(found).collect())
         }
         Place::File(groups) => {
             find(Arc::clone(file), groups, Arc::new(request.clone()), wanted)
@@ -200,6 +199,31 @@ pub(crate) async fn find_all(
                 .await
         }
     }
+}
+
+/// Returns the series of `index`, the index of `block`, that pass the matchers and have what is
+/// `wanted`, ascending. What passes the matchers is kept for later selections.
+pub(crate) async fn pass(
+    block: &Block,
+    index: &SeriesIndex,
+    request: &SeriesRequest,
+    wanted: Wanted,
+) -> Vec<u32> {
+    let key = MatchedKey::of(&block.dir, &request.matchers, NO_TOMBSTONES);
+    let Some((pool, key)) = block.matched.as_ref().zip(key) else {
+        return index.with(&index.passing(&request.matchers).await, wanted);
+    };
+
+    let series = match pool.get(&key) {
+        Some(series) => series,
+        None => {
+            let series = Arc::new(index.passing(&request.matchers).await);
+            pool.insert(key, &series);
+            series
+        }
+    };
+
+    index.with(&series, wanted)
 }
 
 /// Where a selection looks for series.

@@ -87,7 +87,7 @@ impl SeriesSource for BlockSource {
         };
 
         let wanted = Wanted::Samples(request.range);
-        let series = index.select(&request.matchers, wanted).await;
+        let series = select::pass(&self.block, &index, request, wanted).await;
         Ok(index.names(&series))
     }
 
@@ -102,7 +102,7 @@ impl SeriesSource for BlockSource {
         };
 
         let wanted = Wanted::Samples(request.range);
-        let series = index.select(&request.matchers, wanted).await;
+        let series = select::pass(&self.block, &index, request, wanted).await;
         Ok(index.values(&series, name))
     }
 

@@ -10,6 +10,7 @@ use arrow::array::BinaryArray;
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use duramen_model::{MatchOp, Matcher};
 use duramen_runtime::Pace;
+use roaring::RoaringBitmap;
 
 use crate::layout::rows::{SeriesRows, Wanted};
 use crate::series::set::Set;
@@ -77,9 +78,8 @@ impl SeriesIndex {
         self.bytes
     }
 
-    /// Returns the series that pass all matchers and have what is `wanted`, ascending. The task can
-    /// be cancelled between two values.
-    pub(crate) async fn select(&self, matchers: &[Matcher], wanted: Wanted) -> Vec<u32> {
+    /// Returns the series that pass all matchers. The task can be cancelled between two values.
+    pub(crate) async fn passing(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let mut pace = Pace::default();
         let mut pass = Set::full(self.numbers.len());
 
@@ -87,7 +87,13 @@ impl SeriesIndex {
             self.apply(matcher, &mut pass, &mut pace).await;
         }
 
-        pass.iter()
+        pass.iter().collect()
+    }
+
+    /// Returns those of `series` that have what is `wanted`, ascending.
+    pub(crate) fn with(&self, series: &RoaringBitmap, wanted: Wanted) -> Vec<u32> {
+        series
+            .iter()
             .filter(|series| self.rows(*series).have(wanted))
             .collect()
     }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use duramen_block::{Block, ExtentCache, GetCost, OpenOptions, SeriesIndexPool, WriterOptions};
+use duramen_block::{
+    Block, ExtentCache, GetCost, MatchedPool, OpenOptions, SeriesIndexPool, WriterOptions,
+};
 use duramen_model::{BlockStats, Matcher, TimeRange};
+use duramen_qos::Account;
 use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest, SeriesSource};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -15,16 +18,32 @@ use crate::fixture::{collect, in_memory, key, open, request, source};
 use crate::round_trip::{series, small};
 use crate::select::{many, matcher};
 
+/// Returns an empty pool of answers to matchers.
+fn matched() -> Arc<MatchedPool> {
+    Arc::new(MatchedPool::within(1 << 20, &Account::unbounded()))
+}
+
 /// Opens the block without its series file.
 async fn open_with(
     store: Arc<dyn ObjectStore>,
     stats: &BlockStats,
     indexes: &Arc<SeriesIndexPool>,
 ) -> Arc<Block> {
+    open_over(store, stats, indexes, &matched()).await
+}
+
+/// Opens the block without its series file.
+async fn open_over(
+    store: Arc<dyn ObjectStore>,
+    stats: &BlockStats,
+    indexes: &Arc<SeriesIndexPool>,
+    matched: &Arc<MatchedPool>,
+) -> Arc<Block> {
     let cache = Some(Arc::new(ExtentCache::new(64 << 20)));
     let options = OpenOptions {
         cache,
         indexes: Some(Arc::clone(indexes)),
+        matched: Some(Arc::clone(matched)),
         cost: GetCost {
             prefetch_bytes_max: 0,
             ..GetCost::default()
@@ -126,6 +145,35 @@ async fn an_index_of_several_row_groups_gives_the_same_batches() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn what_passes_the_matchers_is_worked_out_once() {
+    let (store, stats) = in_memory(&many(), WriterOptions::default()).await;
+    let indexes = Arc::new(SeriesIndexPool::new(8 << 20));
+    let pool = matched();
+    let block = open_over(store, &stats, &indexes, &pool).await;
+    collect(&block, &labels(vec![])).await.unwrap();
+
+    let name = Matcher::equal("__name__", "metric_31");
+    let other = Matcher::regex("i", "4.*").unwrap();
+
+    let hits = async |matchers: Vec<Matcher>, end| {
+        let before = pool.hits();
+        let asked = SeriesRequest {
+            range: TimeRange::new(0, end).unwrap(),
+            ..labels(matchers)
+        };
+
+        batches(&block, &asked).await;
+        pool.hits() - before
+    };
+
+    assert_eq!(hits(vec![name.clone(), other.clone()], 100).await, 0);
+    assert_eq!(hits(vec![name.clone(), other.clone()], 100).await, 1);
+    assert_eq!(hits(vec![other.clone(), name.clone()], 9000).await, 1);
+    assert_eq!(hits(vec![name], 100).await, 0);
+    assert_eq!(hits(vec![other], 100).await, 0);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod batches;
 mod contents;
 mod cost;
 mod damage;
+mod disk;
 mod duckdb;
 mod fixture;
 mod golden;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use duramen_api::http::{QuerierState, RemoteReadMetrics};
 use duramen_blocks::{Blocks, GetCost, HedgeMetrics, Hedges};
+use duramen_cache::DiskCache;
 use duramen_metrics::Registry;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Parts, Querier, Storage};
@@ -23,10 +24,11 @@ pub(crate) struct Answering {
     querier: Arc<Querier>,
 }
 
-/// Makes a querier that reads `heads` and the store.
+/// Makes a querier that reads `heads` and the store, with `disk` between them and the requests.
 pub(crate) fn start(
     shared: &Shared,
     heads: Arc<dyn Heads>,
+    disk: Option<Arc<DiskCache>>,
     config: &Config,
     registry: &mut Registry,
 ) -> Answering {
@@ -39,6 +41,11 @@ pub(crate) fn start(
         OPEN_BLOCKS_MAX,
         Arc::clone(&shared.memory),
     );
+
+    let blocks = match disk {
+        Some(disk) => blocks.over(disk),
+        None => blocks,
+    };
 
     let cost = &shared.store_cost;
     let blocks = blocks.at_cost(GetCost::of(cost.trip, cost.bytes_per_second));

@@ -117,8 +117,10 @@ impl Duramen {
         command
             .env("AWS_REGION", "us-east-1")
             .env("RUST_BACKTRACE", "1");
+        // A server that starts again begins cold, unless a test says otherwise.
         command
             .env("DURAMEN_SELF_SCRAPE_INTERVAL", "0")
+            .env("DURAMEN_CACHE_DISK_BYTES_MAX", "0")
             .args(["--http-listen", &address.to_string()]);
         command
             .arg("--data-dir")
