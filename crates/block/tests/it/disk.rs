@@ -163,13 +163,20 @@ async fn a_damaged_disk_costs_requests_and_no_wrong_answer() {
     assert_eq!(store.count().0, 2 * cold, "as cold as at first");
     reader.end().await;
 
-    // What was fetched again is on the disk again. Of two readers of the same damaged extent, the
-    // slower one may drop what the other has fetched again.
+    // What was fetched again is on the disk again. The series came along with `meta`, so nobody has
+    // met their damaged entries yet: the third reader does, and the fourth finds everything.
+    for _ in 0..2 {
+        let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
+        assert_eq!(reader.select(panel()).await, first);
+        assert!(reader.reads.get(Read::DiskHits) >= 2);
+        reader.end().await;
+    }
+
+    let (before, _) = store.count();
     let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
     assert_eq!(reader.select(panel()).await, first);
-    assert!(reader.reads.get(Read::DiskHits) >= 2);
-    assert!(store.count().0 < 3 * cold);
     assert_eq!(reader.disk.counts().damaged.get(), 0);
+    assert_eq!(store.count().0, before);
     reader.end().await;
 }
 
