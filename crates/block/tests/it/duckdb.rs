@@ -180,6 +180,10 @@ print(*h, *e, *m)",
     );
 }
 
+const README: &str = include_str!("../../../../README.md");
+/// The folder of the store in the README.
+const STORE: &str = "duramen-data/store";
+
 /// A statement of the page, and what the page says that it returns.
 struct Statement {
     query: &'static str,
@@ -272,7 +276,8 @@ request_seconds | histogram | seconds | How long requests take. | 2023-11-14 22:
 temperature_celsius | gauge | celsius |  | 2023-11-14 22:13:20+00";
 
 /// Runs each statement of `docs/formats/block.md` as it stands there. What the page shows as a
-/// result must be the result, whole. The others must return [`OTHERS`].
+/// result must be the result, whole. The others must return [`OTHERS`]. Runs the statement of the
+/// README too.
 #[test]
 fn duckdb_runs_each_statement_of_the_page() {
     if !has("duckdb") {
@@ -280,9 +285,14 @@ fn duckdb_runs_each_statement_of_the_page() {
     }
 
     let dir = tempfile::tempdir().unwrap();
-    blocks_of_the_page(dir.path());
+    let blocks = dir
+        .path()
+        .join(STORE)
+        .join("t/01HF7YAT00000000000000TENA/blocks");
+    std::fs::create_dir_all(&blocks).unwrap();
+    blocks_of_the_page(&blocks);
 
-    let run = |query: &str| {
+    let run = |folder: &Path, query: &str| {
         let script = format!(
             "import duckdb, os, sys
 os.chdir(sys.argv[1])
@@ -292,14 +302,14 @@ answer = duckdb.sql(\"\"\"select columns(*)::varchar from (
 for row in [answer.columns, *answer.fetchall()]:
     print(*['null' if value is None else value for value in row], sep=' | ')"
         );
-        python(&script, dir.path())
+        python(&script, folder)
     };
 
     let mut shown = 0;
     let mut others = Vec::new();
 
     for (title, statement) in statements() {
-        let answer = run(statement.query);
+        let answer = run(&blocks, statement.query);
 
         if let Some(result) = statement.result {
             assert_eq!(answer, result, "{title}");
@@ -313,6 +323,15 @@ for row in [answer.columns, *answer.fetchall()]:
 
     assert_eq!(shown, 2);
     assert_eq!(others.join("\n"), OTHERS);
+
+    let (_, rest) = README.split_once("```sql\n").unwrap();
+    let (query, _) = rest.split_once(";\n```").unwrap();
+    let answer = run(dir.path(), query);
+    assert_eq!(answer.lines().count(), 1 + 5);
+    assert_eq!(
+        answer.lines().last(),
+        Some("up | 2023-11-15 00:13:35+00 | 1.0")
+    );
 }
 
 #[test]
