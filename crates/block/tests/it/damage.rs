@@ -3,16 +3,22 @@
 
 use std::sync::Arc;
 
-use duramen_block::{Block, Error};
+use bytes::Bytes;
+use duramen_block::{
+    Block, BlockChecks, EXEMPLARS_FILE, Error, HISTOGRAMS_FILE, META_FILE, METADATA_FILE,
+    OpenOptions, SAMPLES_FILE, SeriesIndexPool,
+};
 use duramen_model::{
     BlockStats, Counts, ErrorKind, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType,
     ResetHint, Span,
 };
+use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::fixture::{
     Series, collect, collect_all, in_memory, in_memory_with, key, names, open, request, sorted,
+    source,
 };
 use crate::round_trip::small;
 
@@ -98,89 +104,199 @@ pub(crate) fn families() -> Vec<FamilyMetadata> {
 /// All contents of a block.
 type Contents = (Vec<Series>, Vec<FamilyMetadata>);
 
-/// Reads the block by queries and by a full check. Returns its contents, and whether the check
-/// passed.
-async fn read(
-    store: &Arc<InMemory>,
-    stats: &BlockStats,
-) -> Result<(Contents, Result<(), Error>), ErrorKind> {
-    let block: Arc<Block> = open(Arc::clone(store) as Arc<dyn ObjectStore>, stats)
-        .await
-        .map_err(|e| e.kind())?;
-    let found = collect_all(&block).await.map_err(|e| e.kind())?;
-    Ok((found, block.verify().await))
+/// A small block with all files, in a store whose objects can be damaged.
+struct Subject {
+    store: Arc<InMemory>,
+    stats: BlockStats,
+    /// The block, opened before the damage, with its index in memory.
+    open: Arc<Block>,
+    checks: BlockChecks,
+    contents: Contents,
 }
 
-/// Replaces a file by each of its damaged forms. Each must be found.
-async fn check(damage: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
-    let contents = (series(), families());
-    let (store, stats) = in_memory_with(&contents.0, contents.1.clone(), small()).await;
+impl Subject {
+    async fn new() -> Self {
+        let some = series().into_iter().step_by(9).collect::<Vec<_>>();
+        let contents = (some, families().split_off(45));
+        let (store, stats) = in_memory_with(&contents.0, contents.1.clone(), small()).await;
+        assert_eq!(names(&stats).len(), 6);
 
-    assert_eq!(names(&stats).len(), 6);
+        let options = OpenOptions {
+            indexes: Some(Arc::new(SeriesIndexPool::new(1 << 20))),
+            ..OpenOptions::default()
+        };
 
+        let reads = Reads::default();
+        let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
+        let open = Block::open(shared, key(), &stats, options, &reads);
+        let open = open.await.unwrap();
+        assert_eq!(collect_all(&open).await.unwrap(), contents);
+
+        let meta = store.get(&key().join(META_FILE)).await.unwrap();
+        let checks = BlockChecks::new(&meta.bytes().await.unwrap(), &stats).unwrap();
+
+        Self {
+            store,
+            stats,
+            open,
+            checks,
+            contents,
+        }
+    }
+
+    /// Reads what is in the file `name`, and what is needed for that. Returns whether the answer is
+    /// an error; if not, it must be right.
+    async fn read(&self, name: &str) -> Result<(), duramen_source::Error> {
+        let all = &self.contents.0;
+        let everything = SeriesRequest {
+            columns: Columns::Everything,
+            ..request(vec![])
+        };
+
+        match name {
+            EXEMPLARS_FILE => {
+                let found = source(&self.open).exemplars(&everything).await?;
+                let found = found.iter().map(|of| (&of.labels, &of.exemplars));
+                let right = all.iter().filter(|series| !series.exemplars.is_empty());
+
+                assert!(found.eq(right.map(|series| (&series.labels, &series.exemplars))));
+            }
+            METADATA_FILE => {
+                let found = source(&self.open).metadata().await?;
+                assert!(found == self.contents.1);
+            }
+            SAMPLES_FILE | HISTOGRAMS_FILE => {
+                let found = collect(&self.open, &everything).await?;
+                let found = found.iter().map(|s| (&s.labels, &s.samples, &s.histograms));
+
+                assert!(found.eq(all.iter().map(|s| (&s.labels, &s.samples, &s.histograms))));
+            }
+            _ => {
+                let shared = Arc::clone(&self.store) as Arc<dyn ObjectStore>;
+                let block = open(shared, &self.stats).await;
+                let block = block.map_err(|e| e.of_block(&key()))?;
+                let labels = SeriesRequest {
+                    columns: Columns::Labels,
+                    ..request(vec![])
+                };
+
+                let found = collect(&block, &labels).await?;
+                let found = found.iter().map(|series| &series.labels);
+                assert!(found.eq(all.iter().map(|series| &series.labels)));
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Replaces the file `name`, reads it, and puts it back. Returns whether the reader met the
+    /// damage.
+    async fn is_met(&self, name: &str, good: &Bytes, bad: Vec<u8>) -> bool {
+        let at = key().join(name);
+        self.store.put(&at, bad.into()).await.unwrap();
+        let answer = self.read(name).await;
+        self.store.put(&at, good.clone().into()).await.unwrap();
+
+        if let Err(error) = &answer {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+            assert!(error.to_string().contains(key().as_ref()), "{error}");
+
+            let error = Error::in_source(error).expect("the error is of a block");
+            assert!(error.to_string().contains(at.as_ref()), "{error}");
+        }
+
+        answer.is_err()
+    }
+
+    async fn file(&self, name: &str) -> Bytes {
+        let got = self.store.get(&key().join(name)).await.unwrap();
+        got.bytes().await.unwrap()
+    }
+
+    /// Reads everything in the block that was open all along, and in one that is opened now.
+    async fn is_right_again(&self) {
+        let shared = Arc::clone(&self.store) as Arc<dyn ObjectStore>;
+        let opened_now = open(shared, &self.stats).await.unwrap();
+
+        for block in [&self.open, &opened_now] {
+            assert!(collect_all(block).await.unwrap() == self.contents);
+            block.verify().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_any_byte_of_any_file_is_found() {
+    let subject = Subject::new().await;
+    let mut unread = 0;
     let mut tried = 0;
 
-    for name in names(&stats) {
-        let at = key().join(name.as_str());
-        let good = store.get(&at).await.unwrap().bytes().await.unwrap();
+    for name in names(&subject.stats) {
+        let good = subject.file(&name).await;
 
-        for bad in damage(&good) {
-            store.put(&at, bad.into()).await.unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.to_vec();
+            bad[at] ^= 1 << (at % 8);
 
-            match read(&store, &stats).await {
-                Err(kind) => assert_eq!(kind, ErrorKind::Corrupt, "{name}"),
-                Ok((found, verified)) => {
-                    assert!(found == contents, "{name}: a wrong answer");
+            let checked = match subject.checks.file(&name) {
+                Some(mut check) => check.push(&bad),
+                None => BlockChecks::new(&bad, &subject.stats).map(drop),
+            };
 
-                    let error = verified
-                        .expect_err("damage that a query does not touch is found by the check");
-                    assert!(
-                        matches!(error, Error::Checksum { .. } | Error::Size { .. }),
-                        "{error}"
-                    );
+            let error = checked.expect_err("an upload finds every flipped bit");
+            assert!(matches!(error, Error::Checksum { .. }), "{error}");
+            assert!(error.to_string().contains(&name), "{error}");
 
-                    assert!(error.to_string().contains(at.as_ref()), "{error}");
-                }
-            }
-
+            // A reader does not read the footer and the column `sref`.
+            unread += u32::from(!subject.is_met(&name, &good, bad).await);
             tried += 1;
         }
 
-        store.put(&at, good.into()).await.unwrap();
+        subject.is_right_again().await;
     }
 
-    assert!(tried > 30, "{tried}");
-
-    let (found, verified) = read(&store, &stats).await.unwrap();
-    assert!(found == contents && verified.is_ok());
+    println!("{tried} bytes, {unread} of them are not read");
+    assert!(
+        tried > 5000 && unread < tried * 3 / 4,
+        "{unread} of {tried}"
+    );
 }
 
 #[tokio::test]
-async fn a_flipped_bit_is_found_wherever_it_is() {
-    check(|good| {
-        let flip = |at: usize, bit: usize| {
-            let mut bad = good.to_vec();
-            bad[at] ^= 1 << bit;
-            bad
-        };
+async fn a_file_that_was_cut_anywhere_or_grew_is_found() {
+    let subject = Subject::new().await;
 
-        (0..good.len())
-            .step_by(97)
-            .chain([good.len() - 1])
-            .map(|at| flip(at, at % 8))
-            .collect()
-    })
-    .await;
+    for name in names(&subject.stats) {
+        let good = subject.file(&name).await;
+        let grown = [&good[..], b"x"].concat();
+
+        for length in 0..good.len() {
+            let cut = good[..length].to_vec();
+            assert!(subject.is_met(&name, &good, cut).await, "{name}: {length}");
+        }
+
+        assert!(subject.is_met(&name, &good, grown).await, "{name}");
+        subject.is_right_again().await;
+    }
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_or_grew_is_found() {
-    check(|good| {
-        let cuts = (0..12).map(|i| good[..good.len() * i / 12].to_vec());
-        cuts.chain([good[..good.len() - 1].to_vec(), [good, b"x"].concat()])
-            .collect()
-    })
-    .await;
+async fn the_full_check_finds_what_no_query_reads() {
+    let subject = Subject::new().await;
+
+    for file in &subject.stats.files {
+        let good = subject.file(&file.name).await;
+        let mut bad = good.to_vec();
+        *bad.last_mut().unwrap() ^= 1;
+
+        let at = key().join(file.name.as_str());
+        subject.store.put(&at, bad.into()).await.unwrap();
+        let error = subject.open.verify().await.unwrap_err();
+        subject.store.put(&at, good.into()).await.unwrap();
+
+        assert!(matches!(error, Error::Checksum { .. }), "{error}");
+        assert!(error.to_string().contains(at.as_ref()), "{error}");
+    }
 }
 
 #[tokio::test]
