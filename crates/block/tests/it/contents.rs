@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSource, GetCost, OpenOptions, SeriesIndexPool, WriterOptions};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use duramen_block::{
+    Block, BlockSource, GetCost, HISTOGRAMS_FILE, OpenOptions, SeriesIndexPool, WriterOptions,
+};
 use duramen_model::{
     Counts, Exemplar, FamilyMetadata, Histogram, Labels, Life, MetricType, ResetHint, Span,
     TimeRange,
 };
 use duramen_source::{Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesSummary};
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use crate::fixture::{Series, collect, in_memory_with, key, request, sorted};
+use crate::fixture::{Series, collect, in_memory_with, key, open, request, sorted};
 use crate::round_trip::{labels, small};
 use crate::select::{matcher, passes};
 
@@ -355,5 +361,84 @@ proptest! {
 
             Ok(())
         })?;
+    }
+}
+
+/// Returns the integers in a column of `histograms.parquet`, as any reader of Parquet sees them.
+async fn integers(store: &dyn ObjectStore, column: &str) -> Vec<i64> {
+    let file = store.get(&key().join(HISTOGRAMS_FILE)).await.unwrap();
+    let bytes = file.bytes().await.unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+
+    let batches = reader.build().unwrap().map(Result::unwrap);
+    let of_batch = |batch: RecordBatch| {
+        let column = batch.column_by_name(column).unwrap();
+        column.as_primitive::<Int64Type>().values().to_vec()
+    };
+
+    batches.flat_map(of_batch).collect()
+}
+
+#[tokio::test]
+async fn counts_of_2_to_the_63_and_more_are_negative_in_the_file_and_come_back() {
+    let edges = [0, 1, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX];
+    let pairs = edges.iter().flat_map(|a| edges.map(|b| (*a, b)));
+    let pairs: Vec<(u64, u64)> = pairs.collect();
+
+    let histogram = |(count, zero_count): (u64, u64)| Histogram {
+        schema: 0,
+        hint: ResetHint::Unknown,
+        sum: 1.0,
+        zero_threshold: 0.5,
+        counts: Counts::Integer {
+            count,
+            zero_count,
+            positive: vec![i64::MIN, i64::MAX, -1, 1],
+            negative: vec![i64::MAX, i64::MIN],
+        },
+        positive_spans: vec![Span {
+            offset: i32::MIN,
+            length: u32::MAX,
+        }],
+        negative_spans: vec![Span {
+            offset: i32::MAX,
+            length: 1 << 31,
+        }],
+        custom_values: vec![],
+    };
+
+    let histograms = (0..).zip(&pairs);
+    let histograms = histograms.map(|(t, pair)| (t, Life::NONE, histogram(*pair).to_bytes()));
+    let series = Series {
+        histograms: histograms.collect(),
+        ..Series::new(&[("__name__", "m")], [])
+    };
+
+    for options in [small(), WriterOptions::default()] {
+        let all = [series.clone()];
+        let (store, stats) = in_memory_with(&all, vec![], options).await;
+        let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
+        let everything = SeriesRequest {
+            columns: Columns::Everything,
+            ..request(vec![])
+        };
+
+        let found = collect(&block, &everything).await.unwrap();
+        assert!(found == all);
+
+        for ((_, _, bytes), pair) in found[0].histograms.iter().zip(&pairs) {
+            assert_eq!(Histogram::from_bytes(bytes), Some(histogram(*pair)));
+        }
+
+        let counts = pairs.iter().map(|(count, _)| count.cast_signed());
+        assert!(integers(&*store, "count_int").await.into_iter().eq(counts));
+
+        let zeros = pairs.iter().map(|(_, zeros)| zeros.cast_signed());
+        assert!(
+            integers(&*store, "zero_count_int")
+                .await
+                .into_iter()
+                .eq(zeros)
+        );
     }
 }
