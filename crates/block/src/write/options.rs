@@ -24,16 +24,15 @@ impl WriterOptions {
     /// Returns the layout of a block that a flush writes. It is merged soon, so it is written fast.
     pub fn flush() -> Self {
         Self {
-            zstd_level: 1,
+            zstd_level: 3,
             ..Self::default()
         }
     }
 
     /// Returns the layout of a block that covers `window_ms` and is read often.
     ///
-    /// In a window of a day the times of one series fill a small page, and compress against those
-    /// of its neighbours in a large one. One series of a short window is a small part of a page of
-    /// floats, so such pages are smaller.
+    /// One series of a short window is a small part of a page of floats. One of a day fills a page,
+    /// so pages of floats are larger there.
     pub fn window(window_ms: i64) -> Self {
         const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -43,7 +42,6 @@ impl WriterOptions {
 
         Self {
             zstd_level: 6,
-            ts_page_rows: 64 << 10,
             float_page_values: 8 << 10,
             ..Self::default()
         }
@@ -54,8 +52,8 @@ impl Default for WriterOptions {
     /// Returns the layout of a block of a few hours.
     fn default() -> Self {
         Self {
-            zstd_level: 3,
-            ts_page_rows: 16 << 10,
+            zstd_level: 4,
+            ts_page_rows: 64 << 10,
             integer_page_values: 6000,
             float_page_values: 2 << 10,
             row_group_rows_max: 256 << 10,

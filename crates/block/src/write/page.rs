@@ -89,8 +89,20 @@ impl PagesWriter {
         rows: usize,
         encoding: Encoding,
     ) -> Result<()> {
+        let packed = compressor.compress(body)?;
+        self.packed(packed, body.len(), rows, encoding)
+    }
+
+    /// Like [`PagesWriter::data`], of a body of `plain_bytes` bytes that is compressed already.
+    pub(crate) fn packed(
+        &mut self,
+        packed: Vec<u8>,
+        plain_bytes: usize,
+        rows: usize,
+        encoding: Encoding,
+    ) -> Result<()> {
         let page = Page::DataPage {
-            buf: compressor.compress(body)?.into(),
+            buf: packed.into(),
             num_values: u32::try_from(rows)?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -99,7 +111,7 @@ impl PagesWriter {
         };
 
         let at = self.sink.bytes_written();
-        let size = self.append(page, body.len())?;
+        let size = self.append(page, plain_bytes)?;
 
         self.first_data_page.get_or_insert(at);
         self.index.append_row_count(i64::try_from(rows)?);

@@ -268,8 +268,7 @@ impl Encoder {
 
         for rows in page_ends::pages(self.ts_page, sizes) {
             self.body.clear();
-            self.push_deltas(&buffer.ts[rows.clone()])?;
-            self.end_page(&mut pages, &rows, Encoding::DELTA_BINARY_PACKED)?;
+            self.end_delta_page(&mut pages, &rows, &buffer.ts[rows.clone()])?;
         }
 
         let min = buffer.ts.iter().min().copied();
@@ -289,8 +288,7 @@ impl Encoder {
 
         for rows in page_ends::pages(self.integer_page, sizes) {
             let values = rest.split_off(..self.begin_page(&buffer.is_integer, &rows));
-            self.push_deltas(values.unwrap_or(&[]))?;
-            self.end_page(&mut pages, &rows, Encoding::DELTA_BINARY_PACKED)?;
+            self.end_delta_page(&mut pages, &rows, values.unwrap_or(&[]))?;
         }
 
         pages.close(&self.compressor, None)
@@ -372,11 +370,26 @@ impl Encoder {
         values.map(|(_, rows)| rows).sum()
     }
 
-    /// Appends `values` to the page, in the shape that compresses better.
-    fn push_deltas(&mut self, values: &[i64]) -> Result<()> {
-        let shape = page_shape::smaller(&mut self.compressor, values, &mut self.scratch)?;
-        delta::encode(shape, values, &mut self.body);
-        Ok(())
+    /// Ends the page of `rows` with `values`, in the shape that compresses better.
+    fn end_delta_page(
+        &mut self,
+        pages: &mut PagesWriter,
+        rows: &Range<usize>,
+        values: &[i64],
+    ) -> Result<()> {
+        let packed = page_shape::encode_smaller(
+            &mut self.compressor,
+            values,
+            &mut self.body,
+            &mut self.scratch,
+        )?;
+
+        pages.packed(
+            packed,
+            self.body.len(),
+            rows.len(),
+            Encoding::DELTA_BINARY_PACKED,
+        )
     }
 
     fn end_page(

@@ -209,10 +209,18 @@ async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Serie
 
 #[tokio::test]
 async fn one_of_ten_thousand_series_reads_a_small_part() {
-    // A page of floats is a larger part of a block of half an hour.
-    for (samples, share_max) in [(240, 4.0), (120, 6.0)] {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let day = WriterOptions::window(DAY_MS);
+    let hours = WriterOptions::default();
+
+    // The pages of a short block are large parts of it.
+    for (samples, options, share_max) in [
+        (1440, day, 1.0),
+        (240, hours.clone(), 3.0),
+        (120, hours, 5.0),
+    ] {
         let series = ten_thousand(samples);
-        let (store, stats) = in_memory(&series, WriterOptions::default()).await;
+        let (store, stats) = in_memory(&series, options).await;
         let (store, total): (Arc<dyn ObjectStore>, u64) = (store, stats.bytes());
 
         for i in [0, 1234, 4321, 6000, 9700, 9999] {
