@@ -262,8 +262,8 @@ impl RemoteFile {
         ExtentKey {
             dir: Arc::clone(&self.dir),
             file: self.index,
-            // `meta` gives the length of each extent in at least a byte of its own, and is at most
-            // 1 GiB, so the number fits.
+            // The body of `meta` has at most 64 MiB and a checksum for each extent, so the number
+            // fits.
             extent: u32::try_from(extent).unwrap_or(u32::MAX),
         }
     }

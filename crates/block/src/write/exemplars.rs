@@ -59,7 +59,7 @@ impl RowGroup for ExemplarsGroup {
 
         let recipes = Recipes {
             sref: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
-            ts: encoded(Encoding::DELTA_BINARY_PACKED)?,
+            ts: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             value: encoded(Encoding::BYTE_STREAM_SPLIT)?,
             name: Recipe::dictionary(level, usize::MAX)?,
             text: encoded(Encoding::PLAIN)?,

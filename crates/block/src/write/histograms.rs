@@ -35,7 +35,8 @@ pub(crate) type HistogramRows<'a> =
     Zip<slice::Iter<'a, HistogramRef<'a>>, vec::IntoIter<Histogram>>;
 
 struct Recipes {
-    sref: Recipe,
+    /// Whole numbers whose smallest and largest are in the footer.
+    bounded: Recipe,
     /// Whole numbers that differ little from their neighbours.
     integer: Recipe,
     /// Floats that differ in their lower bits.
@@ -90,7 +91,7 @@ impl RowGroup for HistogramsGroup {
         let encoded = |encoding| Recipe::encoded(level, usize::MAX, encoding);
 
         let recipes = Recipes {
-            sref: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
+            bounded: encoded(Encoding::DELTA_BINARY_PACKED)?.with_statistics(),
             integer: encoded(Encoding::DELTA_BINARY_PACKED)?,
             float: encoded(Encoding::BYTE_STREAM_SPLIT)?,
             same: encoded(Encoding::PLAIN)?,
@@ -193,7 +194,7 @@ impl Buffer {
     /// Encodes the chunks of all columns, in the order of [`schema::histograms`].
     fn encode(mut self, recipes: &Recipes, file: &GroupsWriter) -> Result<Vec<Chunk>> {
         let Recipes {
-            sref,
+            bounded,
             integer,
             float,
             same,
@@ -205,8 +206,8 @@ impl Buffer {
         let mut column = || file.column(next.next().unwrap_or(usize::MAX));
 
         Ok(vec![
-            sref.encode::<Int32Type>(&column(), &self.sref, None, None)?,
-            integer.encode::<Int64Type>(&column(), &self.ts, None, None)?,
+            bounded.encode::<Int32Type>(&column(), &self.sref, None, None)?,
+            bounded.encode::<Int64Type>(&column(), &self.ts, None, None)?,
             self.start_ts.encode(integer, &column(), rows)?,
             self.ttl.encode(integer, &column(), rows)?,
             integer.encode::<Int32Type>(&column(), &self.schema, None, None)?,
