@@ -14,7 +14,7 @@
 //! - `verify`: compares the bytes of a staged block with its checksums while they are uploaded.
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
 //! - [`open`]: the open blocks of a process, with their caches.
-//! - [`merge`]: makes one output of several blocks, or writes one block again.
+//! - [`merge()`]: makes one output of several blocks, or writes one block again.
 //! - [`local`]: blocks in local folders, outside of a store.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
