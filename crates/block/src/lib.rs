@@ -19,7 +19,7 @@
 //!   [`BlockSource`] answers requests from it. A [`Fetcher`] sends the GETs, and [`Hedges`] slow
 //!   ones once more. Extents that were read stay in an [`ExtentCache`], decoded series in a
 //!   [`SeriesIndexPool`], and which of them pass which matchers in a [`MatchedPool`]. A process has
-//!   one of each.
+//!   one of each. [`TierCounts`] say how often each had what it was asked for.
 //!
 //! Names, from small to large:
 //!
@@ -33,6 +33,7 @@ mod error;
 mod layout;
 mod read;
 mod series;
+mod tier;
 mod write;
 
 pub use error::Error;
@@ -51,6 +52,7 @@ pub use read::options::{BatchOptions, OpenOptions};
 pub use read::source::BlockSource;
 pub use series::matched::MatchedPool;
 pub use series::pool::SeriesIndexPool;
+pub use tier::TierCounts;
 pub use write::block::BlockWriter;
 pub use write::contents::SeriesContents;
 pub use write::options::WriterOptions;

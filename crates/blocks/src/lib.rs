@@ -13,7 +13,7 @@
 //! - [`staged`]: the directory for staged blocks, and a staged block as a source of series.
 //! - `verify`: compares the bytes of a staged block with its checksums while they are uploaded.
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
-//! - [`open`]: the open blocks of a process, with their caches.
+//! - [`open`]: the open blocks of a process, with their caches. `metrics`: what these count.
 //! - [`merge()`]: makes one output of several blocks, or writes one block again.
 //! - [`local`]: blocks in local folders, outside of a store.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
@@ -23,6 +23,7 @@ pub mod error;
 pub mod local;
 pub mod merge;
 pub mod metadata;
+mod metrics;
 pub mod open;
 pub mod publish;
 pub mod staged;

@@ -9,11 +9,14 @@ use duramen_block::{
 };
 use duramen_bucket::{Bucket, keys};
 use duramen_cache::DiskCache;
+use duramen_metrics::Registry;
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
 use duramen_runtime::{Flight, Flights};
 use duramen_source::Reads;
 use parking_lot::Mutex;
+
+use crate::metrics::MemoryTiers;
 
 /// One in so many parts of the cache is for series indexes. An index of 10,000 series has 3 MiB, so
 /// 256 MiB hold those of about 85 blocks.
@@ -146,6 +149,11 @@ impl Blocks {
         }
 
         self
+    }
+
+    /// Adds the metrics of what is kept in memory to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(MemoryTiers(self.options.clone()));
     }
 
     /// The account that the memory is drawn from.

@@ -28,6 +28,8 @@ pub enum Read {
     Hedges,
     /// Runs of extents that another selection was getting at the time. Their requests count there.
     Shared,
+    /// Blocks whose series that pass the matchers were known from an earlier selection.
+    MatcherHits,
     /// Extents that were in memory.
     CacheHits,
     CacheBytes,
@@ -37,7 +39,7 @@ pub enum Read {
 }
 
 impl Read {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Heads,
         Self::Blocks,
         Self::BlocksInRange,
@@ -48,6 +50,7 @@ impl Read {
         Self::GetBytes,
         Self::Hedges,
         Self::Shared,
+        Self::MatcherHits,
         Self::CacheHits,
         Self::CacheBytes,
         Self::DiskHits,
@@ -67,6 +70,7 @@ impl Read {
             Self::GetBytes => "get_bytes",
             Self::Hedges => "hedges",
             Self::Shared => "shared_gets",
+            Self::MatcherHits => "matcher_hits",
             Self::CacheHits => "cache_hits",
             Self::CacheBytes => "cache_bytes",
             Self::DiskHits => "disk_hits",
@@ -132,7 +136,7 @@ mod tests {
 
         assert_eq!(
             Read::ALL.map(|what| reads.get(what)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
         );
 
         let mut names = Read::ALL.map(Read::name).to_vec();

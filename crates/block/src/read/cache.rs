@@ -10,6 +10,8 @@ use duramen_qos::{Account, Reclaim, Share, Use};
 use object_store::path::Path;
 use parking_lot::Mutex;
 
+use crate::tier::TierCounts;
+
 const SHARDS: usize = 16;
 /// About what an entry costs beside its bytes: its slots in both maps, each with a key. The maps
 /// are not full.
@@ -51,6 +53,7 @@ struct Shard {
     /// The entries by the tick of their last use.
     order: BTreeMap<u64, ExtentKey>,
     clock: u64,
+    counts: TierCounts,
     /// The memory of the entries.
     share: Share,
 }
@@ -113,6 +116,21 @@ impl ExtentCache {
             .sum()
     }
 
+    /// What was asked of the memory. An extent that is on its way from the store to another reader is
+    /// not asked for.
+    pub fn counts(&self) -> TierCounts {
+        let mut sum = TierCounts::default();
+
+        for shard in &self.shards {
+            let counts = shard.lock().counts;
+            sum.hits += counts.hits;
+            sum.misses += counts.misses;
+            sum.evicted += counts.evicted;
+        }
+
+        sum
+    }
+
     /// Returns an extent that is in memory.
     pub(crate) fn get(&self, key: &ExtentKey) -> Option<Bytes> {
         let (bytes, is_noted) = self.shard(key).lock().get(key)?;
@@ -151,6 +169,7 @@ impl ExtentCache {
 
         for ((key, _), bytes) in missing.into_iter().zip(found) {
             if let Some(bytes) = bytes {
+                self.shard(&key).lock().counts.misses += 1;
                 self.insert(key.clone(), &bytes);
                 extents.push((key, bytes));
             }
@@ -229,13 +248,19 @@ impl Shard {
             entries: HashMap::new(),
             order: BTreeMap::new(),
             clock: 0,
+            counts: TierCounts::default(),
             share,
         }
     }
 
     /// Returns the bytes, and whether it was used before.
     fn get(&mut self, key: &ExtentKey) -> Option<(Bytes, bool)> {
-        let entry = self.entries.get_mut(key)?;
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.counts.misses += 1;
+            return None;
+        };
+
+        self.counts.hits += 1;
         let key = self.order.remove(&entry.used)?;
         self.clock += 1;
         entry.used = self.clock;
@@ -290,6 +315,7 @@ impl Shard {
             return 0;
         };
         self.share.shrink(cost(&bytes));
+        self.counts.evicted += 1;
 
         cost(&bytes)
     }

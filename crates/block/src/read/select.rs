@@ -215,7 +215,10 @@ pub(crate) async fn pass(
     };
 
     let series = match pool.get(&key) {
-        Some(series) => series,
+        Some(series) => {
+            request.reads.add(Read::MatcherHits, 1);
+            series
+        }
         None => {
             let series = Arc::new(index.passing(&request.matchers).await);
             pool.insert(key, &series);

@@ -9,6 +9,8 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
+use crate::tier::TierCounts;
+
 /// Matchers with a longer key are worked out each time.
 const KEY_BYTES_MAX: usize = 4 << 10;
 /// About what an entry costs beside its key and its bitmap: its slots in both maps.
@@ -29,7 +31,7 @@ struct State {
     /// The answers by the tick of their last use.
     order: BTreeMap<u64, MatchedKey>,
     clock: u64,
-    hits: u64,
+    counts: TierCounts,
     /// The memory of the answers.
     share: Share,
 }
@@ -100,7 +102,7 @@ impl MatchedPool {
             answers: HashMap::new(),
             order: BTreeMap::new(),
             clock: 0,
-            hits: 0,
+            counts: TierCounts::default(),
             share: memory.share(Use::Cache),
         };
 
@@ -115,9 +117,9 @@ impl MatchedPool {
         self.state.lock().share.bytes()
     }
 
-    /// How often an answer was here.
-    pub fn hits(&self) -> u64 {
-        self.state.lock().hits
+    /// What was asked of the pool.
+    pub fn counts(&self) -> TierCounts {
+        self.state.lock().counts
     }
 
     pub(crate) fn get(&self, key: &MatchedKey) -> Option<Arc<RoaringBitmap>> {
@@ -125,13 +127,17 @@ impl MatchedPool {
         state.clock += 1;
 
         let now = state.clock;
-        let answer = state.answers.get_mut(key)?;
+        let Some(answer) = state.answers.get_mut(key) else {
+            state.counts.misses += 1;
+            return None;
+        };
+
         let used = std::mem::replace(&mut answer.used, now);
         let series = Arc::clone(&answer.series);
 
         let key = state.order.remove(&used)?;
         state.order.insert(now, key);
-        state.hits += 1;
+        state.counts.hits += 1;
         Some(series)
     }
 
@@ -203,6 +209,7 @@ impl State {
         };
 
         self.share.shrink(answer.bytes);
+        self.counts.evicted += 1;
         answer.bytes
     }
 }

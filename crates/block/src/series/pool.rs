@@ -8,6 +8,7 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 
 use crate::series::index::SeriesIndex;
+use crate::tier::TierCounts;
 
 /// A block with a larger index gets none: each selection reads its file.
 const INDEX_BYTES_MAX: usize = 32 << 20;
@@ -29,6 +30,7 @@ struct State {
     indexes: HashMap<Arc<Path>, (Arc<SeriesIndex>, u64)>,
     making: HashSet<Arc<Path>>,
     clock: u64,
+    counts: TierCounts,
     /// The memory of the indexes.
     share: Share,
 }
@@ -55,6 +57,7 @@ impl SeriesIndexPool {
             indexes: HashMap::new(),
             making: HashSet::new(),
             clock: 0,
+            counts: TierCounts::default(),
             share,
         };
 
@@ -69,6 +72,11 @@ impl SeriesIndexPool {
         self.state.lock().share.bytes()
     }
 
+    /// What was asked of the pool.
+    pub fn counts(&self) -> TierCounts {
+        self.state.lock().counts
+    }
+
     pub(crate) fn index_bytes_max(&self) -> usize {
         self.bytes_max.min(INDEX_BYTES_MAX)
     }
@@ -78,10 +86,17 @@ impl SeriesIndexPool {
         state.clock += 1;
 
         let now = state.clock;
-        let (index, used) = state.indexes.get_mut(dir)?;
-        *used = now;
+        let found = state.indexes.get_mut(dir).map(|(index, used)| {
+            *used = now;
+            Arc::clone(index)
+        });
 
-        Some(Arc::clone(index))
+        match found {
+            Some(_) => state.counts.hits += 1,
+            None => state.counts.misses += 1,
+        }
+
+        found
     }
 
     /// Grants the right to build the index of a block. Returns `None` if the index exists, another
@@ -150,6 +165,7 @@ impl State {
             return 0;
         };
         self.share.shrink(index.bytes());
+        self.counts.evicted += 1;
         index.bytes()
     }
 }

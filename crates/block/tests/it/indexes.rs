@@ -159,14 +159,14 @@ async fn what_passes_the_matchers_is_worked_out_once() {
     let other = Matcher::regex("i", "4.*").unwrap();
 
     let hits = async |matchers: Vec<Matcher>, end| {
-        let before = pool.hits();
+        let before = pool.counts().hits;
         let asked = SeriesRequest {
             range: TimeRange::new(0, end).unwrap(),
             ..labels(matchers)
         };
 
         batches(&block, &asked).await;
-        pool.hits() - before
+        pool.counts().hits - before
     };
 
     assert_eq!(hits(vec![name.clone(), other.clone()], 100).await, 0);

@@ -12,4 +12,5 @@ mod inputs;
 mod interleavings;
 mod merge;
 mod resources;
+mod tiers;
 mod world;

@@ -42,6 +42,7 @@ pub(crate) fn start(
         Arc::clone(&shared.memory),
     );
 
+    blocks.register(registry);
     let blocks = match disk {
         Some(disk) => blocks.over(disk),
         None => blocks,

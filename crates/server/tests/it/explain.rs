@@ -142,6 +142,8 @@ async fn an_analyzed_query_tells_what_was_left_out_at_each_level_and_what_was_as
     );
 
     assert!(read_of(&warm, "cache_hits") > 0, "{warm}");
+    let matcher_hits = [&cold, &warm].map(|explained| read_of(explained, "matcher_hits"));
+    assert_eq!(matcher_hits, [0, 2], "once in each block: {warm}");
 
     server
         .write(
