@@ -110,7 +110,8 @@ impl DiskCache {
 
         let owned = opened.map_err(failed)??;
         let entries = owned.entries();
-        let (disk, memory) = (Arc::clone(&host.disk), Arc::clone(&host.memory));
+        let disk = Arc::clone(&host.disk);
+        let memory = Arc::clone(&host.memory);
 
         let engine: Arc<dyn Engine> = match kind {
             EngineKind::Files => {

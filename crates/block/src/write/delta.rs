@@ -179,7 +179,9 @@ fn pack<const WIDTH: usize>(values: &[u64; MINIBLOCK], out: &mut Vec<u8>) {
 
     for (index, &value) in values.iter().enumerate() {
         let bit = index * WIDTH;
-        let (word, shift) = (bit / 64, bit % 64);
+        let word = bit / 64;
+        let shift = bit % 64;
+
         words[word] |= value << shift;
 
         if shift + WIDTH > 64 {

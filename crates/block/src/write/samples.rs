@@ -253,7 +253,8 @@ impl Encoder {
             Encoding::DELTA_BINARY_PACKED,
         )?;
 
-        let (first, last) = (srefs.first().copied(), srefs.last().copied());
+        let first = srefs.first().copied();
+        let last = srefs.last().copied();
         let ends = Statistics::int32(first, last, None, Some(0), false);
         pages.close(&self.compressor, Some(ends))
     }

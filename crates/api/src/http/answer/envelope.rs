@@ -21,7 +21,8 @@ pub(crate) fn success(data: &Json, warnings: &[String]) -> Response {
     partial(data, &[], warnings)
 }
 
-/// As [`success`], for an answer that may be partial. `left_out` are the warnings of that.
+/// Returns the envelope of an answer that may be partial. `left_out` has a warning for each block
+/// that the answer lacks. These warnings come first, and no limit cuts them.
 pub(crate) fn partial(data: &Json, left_out: &[String], warnings: &[String]) -> Response {
     let mut body = Vec::from(&br#"{"status":"success","data":"#[..]);
     body.extend_from_slice(data.to_string().as_bytes());

@@ -38,7 +38,7 @@ pub(crate) struct Description {
 pub(crate) enum Answer {
     /// The envelope of the API with `data` of this shape.
     Data(Schema),
-    /// As [`Answer::Data`], or 204 if the request names nothing that could be found.
+    /// The envelope of the API, or 204 without a body if the request names nothing to look for.
     DataOrNothing(Schema),
     /// As [`Answer::Data`], or plain text if the request asks for it.
     DataOrText(Schema),
