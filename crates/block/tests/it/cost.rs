@@ -1,105 +1,51 @@
 //! What a selection costs in requests and bytes.
 
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use duramen_block::{
     Block, BlockSource, EXEMPLARS_FILE, GetCost, HISTOGRAMS_FILE, META_FILE, METADATA_FILE,
     OpenOptions, SAMPLES_FILE, SERIES_FILE, WriterOptions,
 };
 use duramen_model::{BlockStats, Counts, Exemplar, Histogram, Life, Matcher, ResetHint, Span};
 use duramen_source::{Columns, Reads, SeriesRequest, SeriesSource};
-use futures::stream::BoxStream;
+use duramen_testkit::store::{Hooked, OnGet};
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, Result};
 
 use crate::fixture::{Series, collect, in_memory, in_memory_with, open, request, sorted};
 
 /// A store that counts GETs and the bytes of their responses.
-#[derive(Debug)]
-pub(crate) struct Counting {
-    inner: Arc<dyn ObjectStore>,
+pub(crate) type Counting = Hooked<GetCounts>;
+
+#[derive(Debug, Default)]
+pub(crate) struct GetCounts {
     gets: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Counting {
-    pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self {
-            inner,
-            gets: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        }
-    }
-
+impl GetCounts {
     /// Returns the number of GETs and bytes so far.
     pub(crate) fn count(&self) -> (u64, u64) {
         (self.gets.load(Relaxed), self.bytes.load(Relaxed))
     }
 }
 
-impl fmt::Display for Counting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Counting({})", self.inner)
-    }
-}
-
 #[async_trait]
-impl ObjectStore for Counting {
-    async fn put_opts(
+impl OnGet for GetCounts {
+    async fn get(
         &self,
-        at: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        self.inner.put_opts(at, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        at: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(at, options).await
-    }
-
-    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
-        let result = self.inner.get_opts(at, options).await?;
+        store: &dyn ObjectStore,
+        key: &Path,
+        options: GetOptions,
+    ) -> Result<GetResult> {
+        let result = store.get_opts(key, options).await?;
         self.gets.fetch_add(1, Relaxed);
         self.bytes
             .fetch_add(result.range.end - result.range.start, Relaxed);
 
         Ok(result)
-    }
-
-    async fn get_ranges(&self, _at: &Path, _ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        panic!("gaps are filled by our own rule");
-    }
-
-    fn delete_stream(
-        &self,
-        at: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(at)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
     }
 }
 
@@ -189,11 +135,11 @@ async fn open_without_series(store: Arc<dyn ObjectStore>, stats: &BlockStats) ->
 
 /// Opens the block afresh and selects one series. Returns GETs and bytes.
 async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Series) -> (u64, u64) {
-    let store = Arc::new(Counting::new(Arc::clone(store)));
+    let store = Arc::new(Counting::new(Arc::clone(store), GetCounts::default()));
     let block = open_without_series(Arc::clone(&store) as _, stats).await;
 
     assert_eq!(
-        store.count(),
+        store.hook().count(),
         (1, stats.meta_bytes),
         "a block is opened by one GET of meta"
     );
@@ -204,7 +150,7 @@ async fn one_of(store: &Arc<dyn ObjectStore>, stats: &BlockStats, wanted: &Serie
 
     assert_eq!(found, std::slice::from_ref(wanted));
 
-    store.count()
+    store.hook().count()
 }
 
 #[tokio::test]
@@ -265,10 +211,10 @@ async fn labels_alone_read_nothing_of_the_samples_file() {
 async fn a_small_series_file_comes_with_meta() {
     let series: Vec<_> = ten_thousand(5).into_iter().take(100).collect();
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
-    let store = Arc::new(Counting::new(store));
+    let store = Arc::new(Counting::new(store, GetCounts::default()));
     let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
 
-    assert_eq!(store.count().0, 2);
+    assert_eq!(store.hook().count().0, 2);
 
     collect(
         &block,
@@ -280,7 +226,7 @@ async fn a_small_series_file_comes_with_meta() {
     .await
     .unwrap();
 
-    assert_eq!(store.count().0, 2);
+    assert_eq!(store.hook().count().0, 2);
 }
 
 /// Returns a few series of `ten_thousand`, each with histograms and exemplars added.
@@ -326,65 +272,27 @@ fn histogram(t: i64) -> Histogram {
     }
 }
 
-/// A store in which a GET of samples waits until one of histograms is running too, and vice versa.
+/// Makes a GET of samples wait until one of histograms is running too, and vice versa.
 #[derive(Debug)]
 struct Together {
-    inner: Arc<dyn ObjectStore>,
     both: tokio::sync::Barrier,
 }
 
-impl fmt::Display for Together {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Together({})", self.inner)
-    }
-}
-
 #[async_trait]
-impl ObjectStore for Together {
-    async fn put_opts(
+impl OnGet for Together {
+    async fn get(
         &self,
-        at: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        self.inner.put_opts(at, payload, options).await
-    }
+        store: &dyn ObjectStore,
+        key: &Path,
+        options: GetOptions,
+    ) -> Result<GetResult> {
+        let waits = |name| [SAMPLES_FILE, HISTOGRAMS_FILE].contains(&name);
 
-    async fn put_multipart_opts(
-        &self,
-        at: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(at, options).await
-    }
-
-    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
-        if at
-            .filename()
-            .is_some_and(|name| [SAMPLES_FILE, HISTOGRAMS_FILE].contains(&name))
-        {
+        if key.filename().is_some_and(waits) {
             self.both.wait().await;
         }
-        self.inner.get_opts(at, options).await
-    }
 
-    fn delete_stream(
-        &self,
-        at: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(at)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+        store.get_opts(key, options).await
     }
 }
 
@@ -392,9 +300,9 @@ impl ObjectStore for Together {
 async fn floats_and_histograms_come_in_one_round_trip_of_two_gets() {
     let series = with_others(5);
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
-    let counting = Arc::new(Counting::new(Arc::clone(&store) as _));
+    let counting = Arc::new(Counting::new(Arc::clone(&store) as _, GetCounts::default()));
     let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
-    let (opened, _) = counting.count();
+    let (opened, _) = counting.hook().count();
     let found = collect(&block, &request(vec![])).await.unwrap();
 
     assert_eq!(
@@ -409,16 +317,16 @@ async fn floats_and_histograms_come_in_one_round_trip_of_two_gets() {
     );
 
     assert_eq!(
-        (opened, counting.count().0),
+        (opened, counting.hook().count().0),
         (2, 4),
         "meta and series, then samples and histograms"
     );
 
     let together = Together {
-        inner: store,
         both: tokio::sync::Barrier::new(2),
     };
 
+    let together = Hooked::new(store as _, together);
     let block = open(Arc::new(together), &stats).await.unwrap();
     let request = request(vec![]);
     let read = tokio::time::timeout(
@@ -447,9 +355,9 @@ async fn each_question_reads_its_own_files() {
             copy.put(&at, bytes.into()).await.unwrap();
         }
 
-        let counting = Arc::new(Counting::new(copy));
+        let counting = Arc::new(Counting::new(copy, GetCounts::default()));
         let block = open(Arc::clone(&counting) as _, &stats).await.unwrap();
-        let (opened, _) = counting.count();
+        let (opened, _) = counting.hook().count();
         let source = BlockSource::new(block);
 
         match kept {
@@ -462,7 +370,7 @@ async fn each_question_reads_its_own_files() {
         }
 
         assert_eq!(source.ttl_max_ms().await.unwrap(), 0);
-        assert_eq!(counting.count().0 - opened, gets, "{kept}");
+        assert_eq!(counting.hook().count().0 - opened, gets, "{kept}");
     }
 }
 
@@ -496,9 +404,9 @@ async fn pages_of_life_spans_are_read_where_they_say_something() {
         for columns in [Columns::Samples, Columns::Everything] {
             let (store, stats) =
                 in_memory(std::slice::from_ref(series), WriterOptions::default()).await;
-            let store = Arc::new(Counting::new(store));
+            let store = Arc::new(Counting::new(store, GetCounts::default()));
             let block = open(Arc::clone(&store) as _, &stats).await.unwrap();
-            let (_, opened) = store.count();
+            let (_, opened) = store.hook().count();
 
             collect(
                 &block,
@@ -509,7 +417,7 @@ async fn pages_of_life_spans_are_read_where_they_say_something() {
             )
             .await
             .unwrap();
-            read.push(store.count().1 - opened);
+            read.push(store.hook().count().1 - opened);
         }
     }
 

@@ -12,7 +12,7 @@ use duramen_runtime::{MockClock, RealDisk, Tasks};
 use duramen_source::{Read, Reads, SeriesRequest};
 use object_store::ObjectStore;
 
-use crate::cost::{Counting, ten_thousand};
+use crate::cost::{Counting, GetCounts, ten_thousand};
 use crate::fixture::{Series, collect, in_memory, key, request};
 
 const ENGINES: [EngineKind; 2] = [EngineKind::Files, EngineKind::Foyer];
@@ -92,7 +92,10 @@ async fn after_a_restart_what_was_read_needs_no_request() {
 
     for kind in ENGINES {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Counting::new(Arc::clone(&memory) as _));
+        let store = Arc::new(Counting::new(
+            Arc::clone(&memory) as _,
+            GetCounts::default(),
+        ));
 
         let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
         let first = reader.select(panel()).await;
@@ -100,12 +103,12 @@ async fn after_a_restart_what_was_read_needs_no_request() {
         assert_eq!(reader.reads.get(Read::DiskHits), 0);
         reader.end().await;
 
-        let (cold, _) = store.count();
+        let (cold, _) = store.hook().count();
         assert!(cold >= 2);
 
         let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
         assert_eq!(reader.select(panel()).await, first, "{kind:?}");
-        assert_eq!(store.count().0, cold, "{kind:?}: no GET more");
+        assert_eq!(store.hook().count().0, cold, "{kind:?}: no GET more");
 
         let reads = &reader.reads;
         assert_eq!(reads.get(Read::Gets), 0);
@@ -119,7 +122,7 @@ async fn after_a_restart_what_was_read_needs_no_request() {
         let hits = reads.get(Read::DiskHits);
         assert_eq!(reader.select(panel()).await, first);
         assert_eq!(reads.get(Read::DiskHits), hits);
-        assert_eq!(store.count().0, cold);
+        assert_eq!(store.hook().count().0, cold);
         reader.end().await;
     }
 }
@@ -147,20 +150,23 @@ async fn a_damaged_disk_costs_requests_and_no_wrong_answer() {
     let (memory, stats) = in_memory(&ten_thousand(5), WriterOptions::default()).await;
     let kind = EngineKind::Files;
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Counting::new(Arc::clone(&memory) as _));
+    let store = Arc::new(Counting::new(
+        Arc::clone(&memory) as _,
+        GetCounts::default(),
+    ));
 
     let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
     let first = reader.select(panel()).await;
     reader.end().await;
 
-    let (cold, _) = store.count();
+    let (cold, _) = store.hook().count();
     damage(&folder.path().join("entries"));
 
     let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
     assert_eq!(reader.select(panel()).await, first);
     assert_eq!(reader.reads.get(Read::DiskHits), 0);
     assert!(reader.disk.counts().damaged.get() >= 1);
-    assert_eq!(store.count().0, 2 * cold, "as cold as at first");
+    assert_eq!(store.hook().count().0, 2 * cold, "as cold as at first");
     reader.end().await;
 
     // What was fetched again is on the disk again. The series came along with `meta`, so nobody has
@@ -172,11 +178,11 @@ async fn a_damaged_disk_costs_requests_and_no_wrong_answer() {
         reader.end().await;
     }
 
-    let (before, _) = store.count();
+    let (before, _) = store.hook().count();
     let reader = Reader::start(&store, &stats, folder.path(), kind, 64 << 20).await;
     assert_eq!(reader.select(panel()).await, first);
     assert_eq!(reader.disk.counts().damaged.get(), 0);
-    assert_eq!(store.count().0, before);
+    assert_eq!(store.hook().count().0, before);
     reader.end().await;
 }
 
@@ -185,7 +191,10 @@ async fn a_scan_leaves_most_of_what_it_reads_out() {
     let (memory, stats) = in_memory(&ten_thousand(5), WriterOptions::default()).await;
     let samples: u64 = stats.files.iter().map(|file| file.bytes).sum();
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Counting::new(Arc::clone(&memory) as _));
+    let store = Arc::new(Counting::new(
+        Arc::clone(&memory) as _,
+        GetCounts::default(),
+    ));
 
     // A sixteenth of this is less than the block.
     let reader = Reader::start(&store, &stats, folder.path(), EngineKind::Files, samples).await;

@@ -7,7 +7,7 @@ use duramen_model::{Labels, Matcher};
 use duramen_qos::Account;
 use duramen_source::{Columns, Reads, SeriesRequest};
 
-use crate::cost::Counting;
+use crate::cost::{Counting, GetCounts};
 use crate::fixture::{Series, collect, in_memory, key, open, request, sorted};
 
 /// Opens the block with a pool of indexes, without its series file.
@@ -52,25 +52,25 @@ async fn two_million_label_names_are_read_in_parts_and_not_indexed() {
 
     let series: Vec<_> = (0..10_000).map(make).collect();
     let (store, stats) = in_memory(&series, WriterOptions::default()).await;
-    let counting = Arc::new(Counting::new(store));
+    let counting = Arc::new(Counting::new(store, GetCounts::default()));
     let pool = Arc::new(SeriesIndexPool::new(64 << 20));
     let block = with_pool(Arc::clone(&counting) as _, &stats, &pool).await;
 
     assert!(block.fences().len() > 4, "a row group has 4 MiB of labels");
     assert!(stats.meta_bytes < 10_000, "{}", stats.meta_bytes);
 
-    let (_, opened) = counting.count();
+    let (_, opened) = counting.hook().count();
     let one = Matcher::equal("n1999999", "v");
     let found = collect(&block, &labels_only(vec![one])).await.unwrap();
     assert_eq!(found[0].labels, series[9999].labels);
     assert_eq!(pool.bytes(), 0);
 
-    let (_, all) = counting.count();
+    let (_, all) = counting.hook().count();
     let named = Matcher::equal("__name__", "m05000");
     let found = collect(&block, &labels_only(vec![named])).await.unwrap();
     assert_eq!(found[0].labels, series[5000].labels);
 
-    let part = counting.count().1 - all;
+    let part = counting.hook().count().1 - all;
     assert!(part * 3 < all - opened, "{part} of {}", all - opened);
 }
 

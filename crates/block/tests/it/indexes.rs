@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
-use crate::cost::{Counting, ten_thousand};
+use crate::cost::{Counting, GetCounts, ten_thousand};
 use crate::fixture::{collect, in_memory, key, open, request, source};
 use crate::round_trip::{series, small};
 use crate::select::{many, matcher};
@@ -188,8 +188,14 @@ async fn an_index_is_made_when_the_file_is_read_as_a_whole_or_by_the_third_selec
         ])
     };
 
-    let store = Arc::new(Counting::new(Arc::clone(&memory) as _));
-    let plain = Arc::new(Counting::new(Arc::clone(&memory) as _));
+    let store = Arc::new(Counting::new(
+        Arc::clone(&memory) as _,
+        GetCounts::default(),
+    ));
+    let plain = Arc::new(Counting::new(
+        Arc::clone(&memory) as _,
+        GetCounts::default(),
+    ));
     let indexes = Arc::new(SeriesIndexPool::new(64 << 20));
     let warm = open_with(Arc::clone(&store) as _, &stats, &indexes).await;
     let none = Arc::new(SeriesIndexPool::new(0));
@@ -202,8 +208,8 @@ async fn an_index_is_made_when_the_file_is_read_as_a_whole_or_by_the_third_selec
         );
 
         assert_eq!(
-            (store.count(), indexes.bytes()),
-            (plain.count(), 0),
+            (store.hook().count(), indexes.bytes()),
+            (plain.hook().count(), 0),
             "selection {selection} reads what it needs"
         );
     }
@@ -211,13 +217,13 @@ async fn an_index_is_made_when_the_file_is_read_as_a_whole_or_by_the_third_selec
     collect(&warm, &one()).await.unwrap();
     assert!(indexes.bytes() > 0);
 
-    let read = store.count();
+    let read = store.hook().count();
     assert_eq!(
         collect(&warm, &labels(vec![])).await.unwrap().len(),
         series.len()
     );
 
-    assert_eq!(store.count(), read, "the table answers alone");
+    assert_eq!(store.hook().count(), read, "the table answers alone");
     assert_eq!(none.bytes(), 0);
 
     let indexes = Arc::new(SeriesIndexPool::new(64 << 20));

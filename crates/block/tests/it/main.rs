@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a helper that fails fails its test, and figures are for people"

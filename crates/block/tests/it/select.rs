@@ -176,7 +176,10 @@ async fn labels_alone_come_without_samples() {
 async fn a_cached_extent_is_not_got_again() {
     let series = many();
     let (memory, stats) = in_memory(&series, WriterOptions::default()).await;
-    let store = Arc::new(crate::cost::Counting::new(memory));
+    let store = Arc::new(crate::cost::Counting::new(
+        memory,
+        crate::cost::GetCounts::default(),
+    ));
     let cache = Arc::new(ExtentCache::new(64 << 20));
     let options = OpenOptions {
         cache: Some(Arc::clone(&cache)),
@@ -195,8 +198,8 @@ async fn a_cached_extent_is_not_got_again() {
 
     assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series);
 
-    let first = store.count();
+    let first = store.hook().count();
     assert!(cache.bytes() > 0);
     assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series);
-    assert_eq!(store.count(), first);
+    assert_eq!(store.hook().count(), first);
 }
