@@ -7,10 +7,13 @@
 mod blocks;
 mod explain;
 
+use std::future::Future;
 use std::process::ExitCode;
 
+use anyhow::Context;
 pub use blocks::Blocks;
 pub use explain::Explain;
+use tokio::runtime::Builder;
 
 use crate::config::settings::Settings;
 use crate::serve;
@@ -60,11 +63,41 @@ impl Command {
             Self::Serve(Role::All, settings) => serve::run(*settings)?,
             Self::PrintConfig(settings) => print_config(&settings),
             Self::CheckConfig(settings) => check_config(&settings)?,
-            Self::Client(Client::Explain(command)) => return Ok(explain::explain(&command)),
-            Self::Blocks(command) => return Ok(blocks::blocks(&command)),
+            Self::Client(Client::Explain(command)) => {
+                let runtime = Builder::new_current_thread();
+                return Ok(print_answer(runtime, explain::ask(&command)));
+            }
+            Self::Blocks(command) => {
+                let runtime = Builder::new_multi_thread();
+                return Ok(print_answer(runtime, blocks::run(&command)));
+            }
         }
 
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs `command` to its end, and prints its answer, or why it failed.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is asked for on the command line"
+)]
+fn print_answer(
+    mut runtime: Builder,
+    command: impl Future<Output = anyhow::Result<String>>,
+) -> ExitCode {
+    let runtime = runtime.enable_all().build().context("start");
+
+    match runtime.and_then(|runtime| runtime.block_on(command)) {
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

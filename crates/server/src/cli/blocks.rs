@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -96,31 +95,9 @@ fn memory(text: &str) -> Result<usize, String> {
 /// The smallest memory: a row group of the output and a batch of each input.
 const MEMORY_BYTES_MIN: usize = 16 << 20;
 
-/// Runs the command, and prints what it did or why it failed.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it is asked for on the command line"
-)]
-pub(crate) fn blocks(command: &Blocks) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start");
-
-    match runtime.and_then(|runtime| runtime.block_on(run(&command.task))) {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(task: &Task) -> anyhow::Result<String> {
+/// Runs the command, and returns what it did.
+pub(crate) async fn run(command: &Blocks) -> anyhow::Result<String> {
+    let task = &command.task;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 

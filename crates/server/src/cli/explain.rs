@@ -1,7 +1,5 @@
 //! The subcommand `explain`: asks a running server for the operators of a query.
 
-use std::process::ExitCode;
-
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value as Json;
@@ -71,31 +69,8 @@ impl Explain {
     }
 }
 
-/// Prints the server's answer, or the error.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it is asked for on the command line"
-)]
-pub(crate) fn explain(command: &Explain) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start");
-
-    match runtime.and_then(|runtime| runtime.block_on(ask(command))) {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn ask(command: &Explain) -> anyhow::Result<String> {
+/// Returns the server's answer.
+pub(crate) async fn ask(command: &Explain) -> anyhow::Result<String> {
     let url = format!("{}/api/v1/explain", command.url.trim_end_matches('/'));
     let mut request = reqwest::Client::new()
         .post(&url)
