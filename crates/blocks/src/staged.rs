@@ -211,7 +211,7 @@ impl SeriesSource for StagedSource {
 #[cfg(test)]
 mod tests {
     use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-    use duramen_model::{Content, Labels, Order, OrderRange, TimeRange, WriterId};
+    use duramen_model::{Content, Labels, Order, TimeRange, WriterId};
     use duramen_source::Columns;
     use duramen_testkit::SimDisk;
     use futures::TryStreamExt;
@@ -242,19 +242,7 @@ mod tests {
             flush: 1,
         };
 
-        let entry = BlockEntry {
-            id,
-            order: OrderRange {
-                min: order,
-                max: order,
-            },
-            level: 0,
-            resolution_ms: None,
-            retention: String::new(),
-            home: None,
-            content: Content::default(),
-            stats: writer.finish().unwrap(),
-        };
+        let entry = BlockEntry::of_flush(id, order, Content::default(), writer.finish().unwrap());
 
         staging.stage(entry, directory).await.unwrap()
     }

@@ -8,7 +8,7 @@ use duramen_block::{
 };
 use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
-    BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life, OrderRange,
+    BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life,
     TimeRange,
 };
 use duramen_runtime::Clock;
@@ -74,21 +74,7 @@ pub(crate) fn build_in_memory(
 }
 
 fn entry(id: BlockId, generation: &Generation, content: Content, stats: BlockStats) -> BlockEntry {
-    let order = OrderRange {
-        min: generation.order,
-        max: generation.order,
-    };
-
-    BlockEntry {
-        id,
-        order,
-        level: 0,
-        resolution_ms: None,
-        retention: String::new(),
-        home: None,
-        content,
-        stats,
-    }
+    BlockEntry::of_flush(id, generation.order, content, stats)
 }
 
 /// Writes the generation into blocks that `create` makes for a content. The blocks are complete.

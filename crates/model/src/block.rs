@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::order::OrderRange;
+use crate::order::{Order, OrderRange};
 use crate::{BlockId, METRIC_NAME, Matcher, TenantId, TimeRange};
 
 /// One file of a block.
@@ -107,6 +107,24 @@ pub struct BlockEntry {
 }
 
 impl BlockEntry {
+    /// Returns the entry of a block that a flush made: raw samples of the default class, in the
+    /// folder of its own tenant.
+    pub fn of_flush(id: BlockId, order: Order, content: Content, stats: BlockStats) -> Self {
+        Self {
+            id,
+            order: OrderRange {
+                min: order,
+                max: order,
+            },
+            level: 0,
+            resolution_ms: None,
+            retention: String::new(),
+            home: None,
+            content,
+            stats,
+        }
+    }
+
     /// The tenant whose folder has the objects of the block. `tenant` is that of the manifest.
     pub fn home_of(&self, tenant: TenantId) -> TenantId {
         self.home.unwrap_or(tenant)

@@ -8,7 +8,7 @@ use duramen_block::{
 };
 use duramen_blocks::{MergeInput, MergeOptions, Merged, MergedBlock, metadata};
 use duramen_metrics::Counter;
-use duramen_model::{BlockEntry, BlockId, Content, Life, Order, OrderRange, TenantId, WriterId};
+use duramen_model::{BlockEntry, BlockId, Content, Life, Order, TenantId, WriterId};
 use duramen_source::{HistogramRef, MergeSource, Part, Reads, SeriesSource};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -43,19 +43,7 @@ impl Store {
         };
 
         let (stats, files) = write(data).finish_in_memory().unwrap();
-        let entry = BlockEntry {
-            id,
-            order: OrderRange {
-                min: order,
-                max: order,
-            },
-            level: 0,
-            resolution_ms: None,
-            retention: String::new(),
-            home: None,
-            content: Content::of_flush(TENANT, order, 0),
-            stats,
-        };
+        let entry = BlockEntry::of_flush(id, order, Content::of_flush(TENANT, order, 0), stats);
 
         self.put(entry, files).await
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use duramen_block::{BlockWriter, META_FILE, SeriesContents, WriterOptions};
 use duramen_bucket::keys;
-use duramen_model::{BlockEntry, BlockId, Content, Labels, Order, OrderRange, TenantId, WriterId};
+use duramen_model::{BlockEntry, BlockId, Content, Labels, Order, TenantId, WriterId};
 use duramen_runtime::{Clock, Disk, Entropy, RealDisk};
 use duramen_testkit::store::OnGet;
 use futures::{StreamExt, stream};
@@ -250,17 +250,10 @@ fn written(block: u64, folder: &std::path::Path) -> BlockEntry {
         flush: block,
     };
 
-    BlockEntry {
-        id: BlockId(Ulid(u128::from(block) + 1)),
-        order: OrderRange {
-            min: order,
-            max: order,
-        },
-        level: 0,
-        resolution_ms: None,
-        retention: String::new(),
-        home: None,
-        content: Content::default(),
-        stats: writer.finish().unwrap(),
-    }
+    BlockEntry::of_flush(
+        BlockId(Ulid(u128::from(block) + 1)),
+        order,
+        Content::default(),
+        writer.finish().unwrap(),
+    )
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, merge};
 use duramen_model::{
-    BlockEntry, BlockId, Content, ErrorKind, Labels, Order, OrderRange, TenantId, WriterId,
+    BlockEntry, BlockId, Content, ErrorKind, Labels, Order, TenantId, WriterId,
 };
 use duramen_runtime::{Disk, RealDisk};
 use object_store::local::LocalFileSystem;
@@ -86,19 +86,12 @@ fn write(root: &FilePath, block: u64, series: u64, samples: i64) -> MergeInput {
         flush: block,
     };
 
-    let entry = BlockEntry {
+    let entry = BlockEntry::of_flush(
         id,
-        order: OrderRange {
-            min: order,
-            max: order,
-        },
-        level: 0,
-        resolution_ms: None,
-        retention: String::new(),
-        home: None,
-        content: Content::of_flush(TENANT, order, 0),
-        stats: writer.finish().unwrap(),
-    };
+        order,
+        Content::of_flush(TENANT, order, 0),
+        writer.finish().unwrap(),
+    );
 
     MergeInput {
         entry,

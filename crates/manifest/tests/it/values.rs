@@ -6,8 +6,7 @@ use std::time::Duration;
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{
-    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, NameBounds, Order,
-    OrderRange, TenantId, WriterId,
+    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, NameBounds, Order, TenantId, WriterId,
 };
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
@@ -44,18 +43,11 @@ pub(crate) fn block(id: u128) -> BlockEntry {
     };
 
     let min_ts_ms = i64::try_from(id % 1_000_000).unwrap() * 1_000;
-    BlockEntry {
-        id: BlockId(Ulid(id)),
-        order: OrderRange {
-            min: order,
-            max: order,
-        },
-        level: 0,
-        resolution_ms: None,
-        retention: String::new(),
-        home: None,
-        content: content(id),
-        stats: BlockStats {
+    BlockEntry::of_flush(
+        BlockId(Ulid(id)),
+        order,
+        content(id),
+        BlockStats {
             series: 10,
             samples: 1_000,
             histograms: 0,
@@ -81,7 +73,7 @@ pub(crate) fn block(id: u128) -> BlockEntry {
             meta_bytes: 50,
             meta_crc32c: 0xdead_beef,
         },
-    }
+    )
 }
 
 /// Makes a content of its own for each number.
