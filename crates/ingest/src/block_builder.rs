@@ -8,8 +8,7 @@ use duramen_block::{
 };
 use duramen_blocks::{MemoryBlock, Staging, StagingDir};
 use duramen_model::{
-    BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life,
-    TimeRange,
+    BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life, TimeRange,
 };
 use duramen_runtime::Clock;
 use duramen_source::HistogramRef;

@@ -3,8 +3,8 @@
 //! A tree that [`parse`](crate::parse) returned is well typed, at most
 //! [`TREE_HEIGHT_MAX`](crate::TREE_HEIGHT_MAX) nodes high, and every node knows its position in the
 //! text. Plain recursion over a tree may overflow the stack. So recursion must go through
-//! [`on_growing_stack`](crate::on_growing_stack), or use a list of nodes, as `walk`, `clone` and
-//! `drop` do here. Comparing and debug printing recurse plainly; they are for tests.
+//! [`on_growing_stack`], or use a list of nodes, as `walk`, `clone` and `drop` do here. Comparing
+//! and debug printing recurse plainly; they are for tests.
 
 mod operator;
 pub(crate) mod value_type;

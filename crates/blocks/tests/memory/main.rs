@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, merge};
-use duramen_model::{
-    BlockEntry, BlockId, Content, ErrorKind, Labels, Order, TenantId, WriterId,
-};
+use duramen_model::{BlockEntry, BlockId, Content, ErrorKind, Labels, Order, TenantId, WriterId};
 use duramen_runtime::{Disk, RealDisk};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use duramen_bucket::{Bucket, Config, Credentials, RetryPolicy, S3Config, WriterIdentity};
 use duramen_manifest::{Commit, Flushed, Manifests};
 use duramen_model::{
-    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, NameBounds, Order, TenantId, WriterId,
+    BlockEntry, BlockFile, BlockId, BlockStats, Content, Incarnation, NameBounds, Order, TenantId,
+    WriterId,
 };
 use duramen_runtime::{Clock, RealDisk, SystemClock};
 use duramen_testkit::s3::{S3, S3Options};
