@@ -11,7 +11,7 @@
 //!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
 //!   in a simpler encoding. `varint` has the integers of all these formats.
 //! - `histograms`, `exemplars` and `metadata` decode the extents of the other files with the reader
-//!   of the Parquet library. They read a `record_batch`. Before, the pages are held to what they
+//!   of the Parquet `library`. They read a `record_batch`. Before, the pages are held to what they
 //!   claim (`claims`).
 //! - `checks` verifies files on their way to the bucket. `folder` describes a block whose entry is
 //!   not at hand.
@@ -32,6 +32,7 @@ pub(crate) mod get;
 pub(crate) mod gets;
 pub(crate) mod hedge;
 pub(crate) mod histograms;
+pub(crate) mod library;
 pub(crate) mod meta;
 pub(crate) mod metadata;
 pub(crate) mod options;

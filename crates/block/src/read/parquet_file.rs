@@ -19,6 +19,7 @@ use crate::layout::meta::Described;
 use crate::layout::schema::SREF;
 use crate::read::claims;
 use crate::read::fetch::{RemoteFile, SparseFile};
+use crate::read::library::guarded;
 use crate::read::options::OpenOptions;
 use crate::read::plan::{self, GroupRows};
 use crate::read::rebuilt;
@@ -190,7 +191,7 @@ impl RowsFile {
             let selection =
                 RowSelection::from_consecutive_ranges(wanted.rows.iter().cloned(), rows);
 
-            let reader =
+            let builder =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), arrow.clone())
                     .with_row_groups(vec![wanted.group])
                     .with_projection(ProjectionMask::leaves(
@@ -198,12 +199,12 @@ impl RowsFile {
                         self.first_leaf()..schema.num_columns(),
                     ))
                     .with_row_selection(selection)
-                    .with_batch_size(rows.max(1))
-                    .build()
-                    .map_err(failed)?;
+                    .with_batch_size(rows.max(1));
 
-            for batch in reader {
-                visit(&batch.map_err(|e| failed(e.into()))?).map_err(failed)?;
+            let mut reader = guarded(|| builder.build()).map_err(failed)?;
+
+            while let Some(batch) = guarded(|| Ok(reader.next().transpose()?)).map_err(failed)? {
+                visit(&batch).map_err(failed)?;
             }
         }
 

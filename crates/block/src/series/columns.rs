@@ -20,6 +20,7 @@ use crate::layout::schema::{
     MIN_TS, ROWS,
 };
 use crate::read::fetch::SparseFile;
+use crate::read::library::guarded;
 use crate::read::parquet_file::ParquetFile;
 use crate::series::decoded::{Dictionary, Numbers, Spilled, apply};
 use crate::series::found::{FoundSeries, Row};
@@ -245,11 +246,7 @@ impl SeriesColumns {
         }
 
         let none = || parquet::errors::ParquetError::General("a row group has no rows".to_owned());
-        builder
-            .build()?
-            .next()
-            .ok_or_else(none)?
-            .map_err(Into::into)
+        guarded(|| Ok(builder.build()?.next().ok_or_else(none)??))
     }
 
     fn each(&self, batch: &RecordBatch, mut visit: impl FnMut(&Row<'_>)) {
