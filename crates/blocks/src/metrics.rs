@@ -1,11 +1,18 @@
 //! The tiers of the cache in memory as metrics of the process.
 
+use std::sync::Arc;
+
 use duramen_block::{OpenOptions, TierCounts};
 use duramen_metrics::{Collected, CollectedValue, Collector, MetricFamily, MetricKind, Number};
 
+use crate::open::OpenBlocks;
+
 /// Reads the tiers when the metrics are collected.
 #[derive(Debug)]
-pub(crate) struct MemoryTiers(pub(crate) OpenOptions);
+pub(crate) struct MemoryTiers {
+    pub(crate) options: OpenOptions,
+    pub(crate) open: Arc<OpenBlocks>,
+}
 
 /// A tier by the name that its metrics have.
 struct Tier {
@@ -16,7 +23,7 @@ struct Tier {
 
 impl MemoryTiers {
     fn read(&self) -> Vec<Tier> {
-        let Self(options) = self;
+        let Self { options, open } = self;
         let tier = |name, counts, bytes| Tier {
             name,
             counts,
@@ -31,6 +38,7 @@ impl MemoryTiers {
             .map(|held| tier("extents", held.counts(), held.bytes()))
             .chain(indexes.map(|held| tier("series_indexes", held.counts(), held.bytes())))
             .chain(matchers.map(|held| tier("matchers", held.counts(), held.bytes())))
+            .chain([tier("open_blocks", open.counts(), open.bytes())])
             .collect()
     }
 }

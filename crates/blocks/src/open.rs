@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use duramen_block::{
     Block, BlockSource, ExtentCache, Fetcher, GetCost, Hedges, MatchedPool, OpenOptions,
-    SERIES_FILE, SeriesIndexPool,
+    SERIES_FILE, SeriesIndexPool, TierCounts,
 };
 use duramen_bucket::{Bucket, keys};
 use duramen_cache::DiskCache;
@@ -13,7 +13,7 @@ use duramen_metrics::Registry;
 use duramen_model::{BlockEntry, BlockId, BlockStats, TenantId};
 use duramen_qos::{Account, Reclaim, Share, Use};
 use duramen_runtime::{Flight, Flights};
-use duramen_source::Reads;
+use duramen_source::{Read, Reads};
 use parking_lot::Mutex;
 
 use crate::metrics::MemoryTiers;
@@ -50,7 +50,7 @@ struct Opened {
 /// The open blocks, by tenant and id. Their number is limited; the least recently used are dropped
 /// first.
 #[derive(Debug)]
-struct OpenBlocks {
+pub(crate) struct OpenBlocks {
     state: Mutex<Open>,
     open_max: usize,
 }
@@ -59,6 +59,7 @@ struct OpenBlocks {
 struct Open {
     blocks: HashMap<(TenantId, BlockId), OpenBlock>,
     uses: u64,
+    counts: TierCounts,
     /// The memory of the open blocks.
     share: Share,
 }
@@ -85,6 +86,7 @@ impl Blocks {
         let state = Open {
             blocks: HashMap::new(),
             uses: 0,
+            counts: TierCounts::default(),
             share: memory.share(Use::Cache),
         };
 
@@ -153,7 +155,10 @@ impl Blocks {
 
     /// Adds the metrics of what is kept in memory to `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register_collector(MemoryTiers(self.options.clone()));
+        registry.register_collector(MemoryTiers {
+            options: self.options.clone(),
+            open: Arc::clone(&self.open),
+        });
     }
 
     /// The account that the memory is drawn from.
@@ -174,7 +179,10 @@ impl Blocks {
 
         let (flight, is_first) = match self.flight(tenant, entry, &cell, reads) {
             Ok(opening) => opening,
-            Err(block) => return Ok(block),
+            Err(block) => {
+                reads.add(Read::OpenHits, 1);
+                return Ok(block);
+            }
         };
 
         let stopped = || duramen_block::Error::stopped(keys::block(tenant, entry));
@@ -269,6 +277,15 @@ fn bytes_of(stats: &BlockStats, cost: &GetCost) -> usize {
 }
 
 impl OpenBlocks {
+    pub(crate) fn counts(&self) -> TierCounts {
+        self.state.lock().counts
+    }
+
+    /// How much memory the open blocks are counted for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.lock().share.bytes()
+    }
+
     fn cell(&self, tenant: TenantId, block: BlockId, bytes: usize) -> Arc<OnceLock<Arc<Block>>> {
         let mut open = self.state.lock();
         open.uses += 1;
@@ -276,8 +293,17 @@ impl OpenBlocks {
         let used = open.uses;
         if let Some(known) = open.blocks.get_mut(&(tenant, block)) {
             known.used = used;
-            return Arc::clone(&known.cell);
+            let cell = Arc::clone(&known.cell);
+
+            match cell.get() {
+                Some(_) => open.counts.hits += 1,
+                None => open.counts.misses += 1,
+            }
+
+            return cell;
         }
+
+        open.counts.misses += 1;
 
         if open.blocks.len() >= self.open_max {
             open.drop_older_half();
@@ -328,12 +354,16 @@ impl Open {
             return 0;
         };
 
+        let before = self.blocks.len();
         let mut dropped = 0;
+
         self.blocks.retain(|_, block| {
             let stays = block.used > median;
             dropped += if stays { 0 } else { block.bytes };
             stays
         });
+
+        self.counts.evicted += (before - self.blocks.len()) as u64;
 
         self.share.shrink(dropped);
         dropped
@@ -350,6 +380,7 @@ mod tests {
         let state = Open {
             blocks: HashMap::new(),
             uses: 0,
+            counts: TierCounts::default(),
             share: memory.share(Use::Cache),
         };
 

@@ -28,6 +28,10 @@ pub enum Read {
     Hedges,
     /// Runs of extents that another selection was getting at the time. Their requests count there.
     Shared,
+    /// Blocks that were open.
+    OpenHits,
+    /// Blocks whose decoded series index was in memory.
+    IndexHits,
     /// Blocks whose series that pass the matchers were known from an earlier selection.
     MatcherHits,
     /// Extents that were in memory.
@@ -39,7 +43,7 @@ pub enum Read {
 }
 
 impl Read {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Heads,
         Self::Blocks,
         Self::BlocksInRange,
@@ -50,6 +54,8 @@ impl Read {
         Self::GetBytes,
         Self::Hedges,
         Self::Shared,
+        Self::OpenHits,
+        Self::IndexHits,
         Self::MatcherHits,
         Self::CacheHits,
         Self::CacheBytes,
@@ -70,6 +76,8 @@ impl Read {
             Self::GetBytes => "get_bytes",
             Self::Hedges => "hedges",
             Self::Shared => "shared_gets",
+            Self::OpenHits => "open_hits",
+            Self::IndexHits => "index_hits",
             Self::MatcherHits => "matcher_hits",
             Self::CacheHits => "cache_hits",
             Self::CacheBytes => "cache_bytes",
@@ -136,7 +144,7 @@ mod tests {
 
         assert_eq!(
             Read::ALL.map(|what| reads.get(what)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
         );
 
         let mut names = Read::ALL.map(Read::name).to_vec();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use duramen_source::Reads;
+use duramen_source::{Read, Reads};
 
 use crate::error::Error;
 use crate::series::file::SeriesFile;
@@ -45,6 +45,7 @@ impl Warmth {
         reads: &Reads,
     ) -> Option<Arc<SeriesIndex>> {
         if let Some(index) = pool.get(file.dir()) {
+            reads.add(Read::IndexHits, 1);
             return Some(index);
         }
 

@@ -84,10 +84,16 @@ impl Process {
     }
 }
 
+/// How often a selection found an open block, its index, and its answer to the matchers.
+fn hits(reads: &Reads) -> [u64; 3] {
+    [Read::OpenHits, Read::IndexHits, Read::MatcherHits].map(|what| reads.get(what))
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_tier_in_memory_counts_its_hits_its_misses_and_what_it_dropped() {
     let process = Process::start().await;
-    let tiers = || ["extents", "series_indexes", "matchers"].map(|name| process.tier(name));
+    let tiers =
+        || ["extents", "series_indexes", "matchers", "open_blocks"].map(|name| process.tier(name));
 
     for tier in tiers() {
         assert_eq!((tier.hits, tier.misses, tier.bytes), (0, 0, 0));
@@ -95,7 +101,7 @@ async fn each_tier_in_memory_counts_its_hits_its_misses_and_what_it_dropped() {
 
     // The series file comes along with `meta`, so the first query makes the index.
     let reads = process.query().await;
-    assert_eq!(reads.get(Read::MatcherHits), 0);
+    assert_eq!(hits(&reads), [0, 0, 0]);
     let cold = tiers();
 
     for tier in &cold {
@@ -104,7 +110,7 @@ async fn each_tier_in_memory_counts_its_hits_its_misses_and_what_it_dropped() {
     }
 
     let reads = process.query().await;
-    assert_eq!(reads.get(Read::MatcherHits), 1);
+    assert_eq!(hits(&reads), [1, 1, 1]);
     assert_eq!(reads.get(Read::Gets), 0);
     let warm = tiers();
 
@@ -113,9 +119,9 @@ async fn each_tier_in_memory_counts_its_hits_its_misses_and_what_it_dropped() {
         assert_eq!((warm.misses, warm.bytes), (cold.misses, cold.bytes));
     }
 
-    let [extents, indexes, matchers] = &warm;
+    let [extents, indexes, matchers, open] = &warm;
     assert_eq!(extents.hits, reads.get(Read::CacheHits));
-    assert_eq!((indexes.hits, matchers.hits), (1, 1));
+    assert_eq!((indexes.hits, matchers.hits, open.hits), (1, 1, 1));
 
     // A query takes all of the memory.
     let query = process
