@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use duramen_block::{Block, Error, ExtentCache, GetCost, OpenOptions};
+use duramen_block::{Block, Error, ExtentCache, GetCost, OpenOptions, WriterOptions};
 use duramen_model::{BlockStats, ErrorKind};
 use duramen_source::Reads;
 use duramen_testkit::store::{Hooked, OnGet};
@@ -20,7 +20,7 @@ use object_store::{
 };
 
 use crate::damage::{families, series};
-use crate::fixture::{collect_all, in_memory_with, key, names};
+use crate::fixture::{Series, collect_all, in_memory_with, key, names};
 use crate::round_trip::small;
 
 /// What the store does to an answer.
@@ -246,5 +246,41 @@ async fn two_objects_that_were_swapped_are_found() {
                 assert!(text.contains("block=01J"), "{one} and {other}: {text}");
             }
         }
+    }
+}
+
+/// A block of one series with a sample every second.
+async fn block_of(instance: &str, values: &[f64]) -> (Arc<InMemory>, BlockStats) {
+    let labels = [("__name__", "up"), ("instance", instance)];
+    let times = (1_000..).step_by(1_000);
+    let series = Series::new(&labels, times.zip(values.iter().copied()));
+
+    in_memory_with(&[series], vec![], WriterOptions::default()).await
+}
+
+#[tokio::test]
+async fn a_file_of_another_block_is_found_even_if_it_is_as_long() {
+    let (store, stats) = block_of("a", &[1.0, 2.0, 3.0]).await;
+    let (other, other_stats) = block_of("b", &[4.0, 5.0, 6.0]).await;
+
+    for (file, other_file) in stats.files.iter().zip(&other_stats.files) {
+        assert_eq!(file.bytes, other_file.bytes, "{}", file.name);
+
+        let exchanged = Arc::new(InMemory::new());
+
+        for name in names(&stats) {
+            let from = if name == file.name { &other } else { &store };
+            let at = key().join(name);
+            let bytes = from.get(&at).await.unwrap().bytes().await.unwrap();
+            exchanged.put(&at, bytes.into()).await.unwrap();
+        }
+
+        let reads = Reads::default();
+        let options = OpenOptions::default();
+        let block = Block::open(exchanged as _, key(), &stats, options, &reads).await;
+        let error = collect_all(&block.unwrap()).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(format!("{error}: {}", error.source).contains(&file.name));
     }
 }
