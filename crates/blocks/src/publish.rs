@@ -37,7 +37,8 @@ impl Publisher {
     /// Uploads the files of a staged block, `meta` last. Repeating it writes the same bytes under
     /// the same keys. Every byte is verified while it is sent.
     ///
-    /// Requests: 1 PUT for each file; a file above 16 MiB takes more, see [`Bucket::put_file`].
+    /// Requests: 1 PUT for each file; a file above 16 MiB takes more, see [`Bucket::put_file`]. In a
+    /// store that is a directory on the same disk, a file becomes the object and is not copied.
     ///
     /// # Errors
     /// [`duramen_bucket::Error::Damaged`] or a block error of kind `Corrupt` if the files are not

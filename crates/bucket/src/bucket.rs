@@ -1,20 +1,24 @@
 //! The handle for all requests to the bucket.
 
 use std::fmt;
+use std::io;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use crc32c::crc32c_append;
 use duramen_runtime::{Clock, Disk};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
+    WriteMultipart,
 };
 
 use crate::error::CheckError;
 use crate::gauged::Gauged;
+use crate::local::CompleteFile;
 use crate::retry::Retries;
 use crate::retrying::Retrying;
 use crate::{Config, Error, LocalStore, Metrics, StoreUrl, s3};
@@ -33,6 +37,8 @@ struct Inner {
     name: String,
     metrics: Metrics,
     retries: Retries,
+    /// The disk of a store that is a directory. Its files can become objects without a copy.
+    disk: Option<Arc<dyn Disk>>,
 }
 
 /// Larger files are uploaded in parts of this size. A PUT of 16 MiB takes at most a second, and
@@ -49,9 +55,13 @@ impl Bucket {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        let mut own_disk = None;
         let store: Arc<dyn ObjectStore> = match url {
             StoreUrl::Memory => Arc::new(object_store::memory::InMemory::new()),
-            StoreUrl::File(path) => Arc::new(LocalStore::open(disk, path, &*clock)?),
+            StoreUrl::File(path) => {
+                own_disk = Some(Arc::clone(&disk));
+                Arc::new(LocalStore::open(disk, path, &*clock)?)
+            }
             StoreUrl::S3 { bucket, prefix } => {
                 let store = s3::open(bucket, config)?;
                 if prefix.is_empty() {
@@ -62,7 +72,7 @@ impl Bucket {
             }
         };
 
-        Ok(Self::over(store, url.to_string(), config, clock))
+        Ok(Self::on(own_disk, store, url.to_string(), config, clock))
     }
 
     /// Returns a bucket in memory, for tests. Its objects live as long as the bucket.
@@ -78,6 +88,16 @@ impl Bucket {
     /// Counts, limits and retries the requests to `store`. `name` is used in messages, so it must
     /// not contain a secret.
     pub fn over(
+        store: Arc<dyn ObjectStore>,
+        name: String,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::on(None, store, name, config, clock)
+    }
+
+    fn on(
+        disk: Option<Arc<dyn Disk>>,
         store: Arc<dyn ObjectStore>,
         name: String,
         config: &Config,
@@ -99,6 +119,7 @@ impl Bucket {
                 name,
                 metrics,
                 retries,
+                disk,
             }),
         }
     }
@@ -141,6 +162,9 @@ impl Bucket {
     /// Writes the file `from`, of `length` bytes, as an object, which is durable on return. One PUT
     /// up to 16 MiB. A larger file takes one request for each 16 MiB and two more.
     ///
+    /// In a store that is a directory on `disk`, the file becomes the object: it gets a second name
+    /// and no byte is copied. That is one PUT for any size. Nobody may change the file any more.
+    ///
     /// `check` gets all bytes in order before the object exists: exactly the bytes that are sent.
     ///
     /// # Errors
@@ -154,13 +178,12 @@ impl Bucket {
         length: u64,
         mut check: impl FnMut(&[u8]) -> Result<(), CheckError> + Send,
     ) -> Result<(), Error> {
-        let found = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path))
-            .await?
-            .length;
+        let found = blocking_disk(disk, from, "stat", |disk, path| disk.stat(path)).await?;
 
-        if found != length {
+        if found.length != length {
+            let actual = found.length;
             let source =
-                format!("the file has another length. expected=`{length}`, actual=`{found}`")
+                format!("the file has another length. expected=`{length}`, actual=`{actual}`")
                     .into();
             return Err(Error::Damaged {
                 path: from.to_path_buf(),
@@ -168,16 +191,63 @@ impl Bucket {
             });
         }
 
-        self.put_parts(
-            key,
-            length,
-            Parts::File {
-                disk,
-                from,
-                check: &mut check,
-            },
-        )
-        .await
+        let mut crc = 0;
+        let mut compare = |bytes: &[u8]| {
+            crc = crc32c_append(crc, bytes);
+            check(bytes)
+        };
+        let mut parts = Parts::File {
+            disk,
+            from,
+            check: &mut compare,
+        };
+
+        if !self.is_on(disk) {
+            return self.put_parts(key, length, parts).await;
+        }
+
+        let mut offset = 0;
+        while offset < length {
+            offset += parts.next(offset, length).await?.len() as u64;
+        }
+
+        let file = CompleteFile {
+            path: from.to_path_buf(),
+            id: found.id,
+            bytes: length,
+            crc32c: crc,
+        };
+
+        match self.link(key, file).await {
+            Ok(()) => Ok(()),
+            // The file system gives no second name here, so the bytes are copied.
+            Err(error) if is_no_link(&error) => {
+                let parts = Parts::File {
+                    disk,
+                    from,
+                    check: &mut check,
+                };
+                self.put_parts(key, length, parts).await
+            }
+            Err(error) => Err(Error::store("put", key, error)),
+        }
+    }
+
+    /// Returns whether the store is a directory on `disk`.
+    fn is_on(&self, disk: &Arc<dyn Disk>) -> bool {
+        let own = self.inner.disk.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, disk))
+    }
+
+    async fn link(&self, key: &Path, file: CompleteFile) -> Result<(), object_store::Error> {
+        let mut options = PutOptions::default();
+        options.extensions.insert(file);
+
+        let put = self
+            .inner
+            .store
+            .put_opts(key, PutPayload::default(), options);
+        put.await.map(drop)
     }
 
     /// Writes an object from memory, of any size. It is durable on return. Takes as many requests
@@ -328,6 +398,30 @@ impl Bucket {
     }
 }
 
+/// Whether a file cannot have a second name in the store, although the disk works.
+fn is_no_link(error: &object_store::Error) -> bool {
+    let is_of_a_link = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::CrossesDevices
+                | io::ErrorKind::Unsupported
+                | io::ErrorKind::TooManyLinks
+                | io::ErrorKind::PermissionDenied
+        )
+    };
+
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_of_a_link) {
+            return true;
+        }
+
+        cause = error.source();
+    }
+
+    false
+}
+
 /// The source of the parts of an upload.
 enum Parts<'a> {
     File {
@@ -394,13 +488,13 @@ async fn blocking_disk<T: Send + 'static>(
     disk: &Arc<dyn Disk>,
     path: &FilePath,
     operation: &'static str,
-    call: impl FnOnce(&dyn Disk, &FilePath) -> std::io::Result<T> + Send + 'static,
+    call: impl FnOnce(&dyn Disk, &FilePath) -> io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
     let disk = Arc::clone(disk);
     let owned = path.to_path_buf();
     let done = tokio::task::spawn_blocking(move || call(&*disk, &owned)).await;
 
-    done.unwrap_or_else(|e| Err(std::io::Error::other(e)))
+    done.unwrap_or_else(|e| Err(io::Error::other(e)))
         .map_err(|source| Error::Disk {
             operation,
             path: path.to_path_buf(),

@@ -123,6 +123,11 @@ impl SimDisk {
         self.state.lock().refuse_locks = refuse;
     }
 
+    /// Whether no file can get a second name from now on, as between two file systems.
+    pub fn refuse_links(&self, refuse: bool) {
+        self.state.lock().refuse_links = refuse;
+    }
+
     /// If `ignore`, `sync_data` lies from now on: it succeeds and makes nothing durable.
     pub fn ignore_sync_data(&self, ignore: bool) {
         self.state.lock().ignore_sync_data = ignore;

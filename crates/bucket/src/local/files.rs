@@ -111,6 +111,30 @@ struct Written {
     crc32c: u32,
 }
 
+/// A complete file on the disk of the store that becomes an object without a copy. Nobody may
+/// change its bytes any more. It keeps its own name, which its owner removes.
+///
+/// As an extension of [`object_store::PutOptions`] it stands in for the payload of a put.
+#[derive(Clone, Debug)]
+pub struct CompleteFile {
+    pub path: PathBuf,
+    /// What the file was when its bytes were checked: its identity, its length, and the CRC32C of
+    /// its bytes.
+    pub id: FileId,
+    pub bytes: u64,
+    pub crc32c: u32,
+}
+
+impl CompleteFile {
+    const fn written(&self) -> Written {
+        Written {
+            id: self.id,
+            bytes: self.bytes,
+            crc32c: self.crc32c,
+        }
+    }
+}
+
 impl Staged {
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut open = self.open.lock();
@@ -246,6 +270,31 @@ impl Files {
             }
         })?;
 
+        self.stat(&to)
+    }
+
+    /// Makes the bytes of a complete file durable, then gives it the name of `key`. It is checked
+    /// as in [`Files::publish`]. An existing object is replaced.
+    ///
+    /// Fails with `CrossesDevices` or another error of a link if the file cannot have a second name
+    /// here. Then nothing has changed.
+    pub(super) fn link(&self, file: &CompleteFile, key: &Path) -> io::Result<Found> {
+        self.disk.open_append(&file.path)?.sync_data()?;
+        self.must_be(&file.path, file.written())?;
+
+        let staging = self.staging_path();
+        self.disk.hard_link(&file.path, &staging)?;
+
+        let to = self.path(key);
+        let given = self.give_name(&to, Publish::Overwrite, |to| {
+            self.disk.rename(&staging, to)?;
+            self.must_be(to, file.written())
+        });
+
+        // A rename to another name of the same file does nothing, and leaves both names.
+        let _ = self.disk.remove_file(&staging);
+
+        given?;
         self.stat(&to)
     }
 

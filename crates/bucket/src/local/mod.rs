@@ -32,6 +32,7 @@ use object_store::{
 };
 
 use answers::{put_result, store_error};
+pub use files::CompleteFile;
 use files::{Files, Found, Level, Publish};
 
 /// Stores objects as files under one directory. Cheap to clone. A lock makes sure that only one
@@ -113,6 +114,14 @@ impl ObjectStore for LocalStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
+        if let Some(file) = opts.extensions.get::<CompleteFile>().cloned() {
+            let found = self
+                .blocking(location, move |files, key| files.link(&file, key))
+                .await?;
+
+            return Ok(put_result(&found));
+        }
+
         let publish = match opts.mode {
             PutMode::Create => Publish::Create,
             PutMode::Overwrite => Publish::Overwrite,

@@ -5,11 +5,14 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use duramen_bucket::LocalStore;
+use duramen_bucket::local::CompleteFile;
 use duramen_runtime::Disk;
 use duramen_testkit::SimDisk;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
+use object_store::{
+    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
+};
 
 use crate::stores::clock;
 
@@ -39,7 +42,7 @@ impl Ledger {
 }
 
 /// Makes all kinds of writes until the power is cut. The seed gives them their keys and sizes.
-async fn work(store: &LocalStore, seed: u64, ledger: &mut Ledger) {
+async fn work(disk: &SimDisk, store: &LocalStore, seed: u64, ledger: &mut Ledger) {
     for n in 0..6 {
         let new = format!("t/{}/{n}", seed % 3);
         let body = "x".repeat(usize::try_from((seed * 7 + n * 13) % 50).unwrap());
@@ -60,6 +63,16 @@ async fn work(store: &LocalStore, seed: u64, ledger: &mut Ledger) {
         let uploaded = upload(store, &big, &body).await;
         ledger.record(&big, Some(&body.repeat(3)), &uploaded);
 
+        let moved = format!("blocks/block={n}/series.parquet");
+        if let Ok(file) = complete(disk, n, &body) {
+            let mut options = PutOptions::default();
+            options.extensions.insert(file);
+            let put = store
+                .put_opts(&Path::from(moved.as_str()), PutPayload::default(), options)
+                .await;
+            ledger.record(&moved, Some(&body), &put);
+        }
+
         let copy = format!("copies/{n}");
         let copied = store
             .copy(&Path::from(new.as_str()), &Path::from(copy.as_str()))
@@ -75,6 +88,19 @@ async fn work(store: &LocalStore, seed: u64, ledger: &mut Ledger) {
             return;
         }
     }
+}
+
+/// Writes a file beside the store, as a writer of blocks does, without a sync.
+fn complete(disk: &SimDisk, n: u64, body: &str) -> std::io::Result<CompleteFile> {
+    let path = FilePath::new("/data").join(format!("staged-{n}"));
+    disk.create_new(&path)?.append(body.as_bytes())?;
+
+    Ok(CompleteFile {
+        id: disk.stat(&path)?.id,
+        path,
+        bytes: body.len() as u64,
+        crc32c: crc32c::crc32c(body.as_bytes()),
+    })
 }
 
 async fn upload(store: &LocalStore, key: &str, third: &str) -> object_store::Result<()> {
@@ -121,12 +147,12 @@ async fn loss_of(seed: u64, prepare: impl Fn(&SimDisk)) -> Option<String> {
     let disk = SimDisk::new();
     prepare(&disk);
 
-    // There are about 270 steps.
-    disk.power_off_after(seed * 37 % 300);
+    // There are about 340 steps.
+    disk.power_off_after(seed * 37 % 380);
 
     let mut ledger = Ledger::default();
     if let Some(store) = open(&disk) {
-        work(&store, seed, &mut ledger).await;
+        work(&disk, &store, seed, &mut ledger).await;
     }
 
     // A second loss of power, during the recovery from the first.

@@ -1,10 +1,11 @@
 //! Tests that only concern the local store.
 
 use std::fs;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use duramen_bucket::{LocalStore, keys};
+use duramen_bucket::{Bucket, Config, Error, LocalStore, StoreUrl, keys};
 use duramen_model::{ErrorKind, TenantId};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_testkit::SimDisk;
@@ -174,6 +175,121 @@ async fn a_staged_file_that_another_replaced_gets_no_name() {
         store.head(&key).await,
         Err(object_store::Error::NotFound { .. })
     ));
+}
+
+/// Returns a bucket in a directory of `disk`, and the disk as the bucket has it.
+fn on(disk: &SimDisk) -> (Bucket, Arc<dyn Disk>) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let url = StoreUrl::File("/store".into());
+    let bucket = Bucket::open(&url, &Config::default(), Arc::clone(&disk), clock()).unwrap();
+
+    (bucket, disk)
+}
+
+/// Writes a file that is not synced.
+fn staged(disk: &SimDisk, body: &[u8]) -> PathBuf {
+    let path = PathBuf::from("/staging");
+    let _ = disk.create_dir(&path);
+
+    let path = path.join("file");
+    disk.create_new(&path).unwrap().append(body).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_file_on_the_disk_of_the_store_becomes_the_object() {
+    let sim = SimDisk::new();
+    let (bucket, disk) = on(&sim);
+    let key = Path::from("blocks/block=1/samples.parquet");
+    let body = vec![7; 40 << 20];
+    let file = staged(&sim, &body);
+
+    let mut checked = 0;
+    let check = |bytes: &[u8]| {
+        checked += bytes.len();
+        Ok(())
+    };
+
+    let length = body.len() as u64;
+    let before = bucket.metrics().requests_total();
+    bucket
+        .put_file(&key, &disk, &file, length, check)
+        .await
+        .unwrap();
+
+    assert_eq!(bucket.metrics().requests_total() - before, 1);
+    assert_eq!(checked, body.len());
+
+    let object = FilePath::new("/store").join(key.as_ref());
+    assert_eq!(disk.stat(&object).unwrap().id, disk.stat(&file).unwrap().id);
+
+    // A second put, as after a lost answer, changes nothing.
+    bucket
+        .put_file(&key, &disk, &file, length, |_| Ok(()))
+        .await
+        .unwrap();
+    disk.remove_file(&file).unwrap();
+    assert!(
+        disk.read_dir(FilePath::new("/store/.staging"))
+            .unwrap()
+            .is_empty()
+    );
+    assert!(bucket.get(&key, u64::MAX).await.unwrap() == body);
+
+    // Bytes, name and directories are durable, although nobody synced the file before.
+    drop(bucket);
+    for seed in 0..20 {
+        let (bucket, _) = on(&sim.crash(seed));
+        assert!(bucket.get(&key, u64::MAX).await.unwrap() == body, "{seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_fails_its_check_becomes_no_object() {
+    let sim = SimDisk::new();
+    let (bucket, disk) = on(&sim);
+    let key = Path::from("k");
+    let file = staged(&sim, b"damaged");
+
+    let refused = bucket
+        .put_file(&key, &disk, &file, 7, |_| Err("damage".into()))
+        .await;
+    assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+
+    // The file is replaced after its bytes were checked.
+    let mut other = Some(());
+    let replaced = bucket
+        .put_file(&key, &disk, &file, 7, |_| {
+            if other.take().is_some() {
+                sim.remove_file(&file).unwrap();
+                staged(&sim, b"another");
+            }
+            Ok(())
+        })
+        .await;
+
+    assert!(replaced.is_err());
+    assert!(bucket.get(&key, 10).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn without_links_between_staging_and_store_the_bytes_are_copied() {
+    let sim = SimDisk::new();
+    let (bucket, disk) = on(&sim);
+    let key = Path::from("k");
+    let file = staged(&sim, b"bytes");
+
+    sim.refuse_links(true);
+    bucket
+        .put_file(&key, &disk, &file, 5, |_| Ok(()))
+        .await
+        .unwrap();
+
+    assert_eq!(bucket.get(&key, 10).await.unwrap(), "bytes");
+    assert_ne!(
+        disk.stat(FilePath::new("/store/k")).unwrap().id,
+        disk.stat(&file).unwrap().id
+    );
 }
 
 #[tokio::test]

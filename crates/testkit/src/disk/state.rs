@@ -26,6 +26,7 @@ pub(super) struct State {
     pub(super) failure: Option<Failure>,
     locks: BTreeSet<PathBuf>,
     pub(super) refuse_locks: bool,
+    pub(super) refuse_links: bool,
     pub(super) power_left: Option<u64>,
     pub(super) is_off: bool,
     pub(super) ignore_sync_data: bool,
@@ -77,6 +78,7 @@ impl State {
             failure: None,
             locks: BTreeSet::new(),
             refuse_locks: false,
+            refuse_links: false,
             power_left: None,
             is_off: false,
             ignore_sync_data: false,
@@ -252,6 +254,10 @@ impl State {
     }
 
     pub(super) fn hard_link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.refuse_links {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+
         let from = absolute(from);
         let to = absolute(to);
         let file = self.file_at(&from)?;
