@@ -1,6 +1,6 @@
 //! Builds blocks from a frozen generation, in the staging directory or in memory.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duramen_block::{
@@ -20,7 +20,7 @@ use crate::windows::{Windows, window_start};
 /// Writes one block, or several siblings, for each time window with samples. `families` go into the
 /// last block of the latest window; if there is no window, into a block without samples.
 ///
-/// Blocks the thread, and reads the samples twice.
+/// Blocks the thread. Reads the samples of a series twice if they are in several windows.
 pub(crate) fn build(
     head: &TenantHead,
     generation: &Generation,
@@ -129,13 +129,23 @@ fn write<P>(
 }
 
 fn plan(samples: &Samples, slots: &[Slot], now_ms: i64) -> Windows {
-    let mut touched = BTreeMap::new();
-    let mut touch = |ts_ms| *touched.entry(window_start(ts_ms, now_ms)).or_default() += 1;
+    let mut touched = BTreeSet::new();
+    let mut touch = |ts_ms| _ = touched.insert(window_start(ts_ms, now_ms));
 
     for &slot in slots {
         if let Some(series) = samples.series(slot, NOW) {
-            series.floats().for_each(|ts_ms, _, _| touch(ts_ms));
-            series.histograms().for_each(|(ts_ms, _)| touch(ts_ms));
+            // Most series have one window, which their span tells without their samples.
+            match series.span() {
+                Some((first_ms, last_ms))
+                    if window_start(first_ms, now_ms) == window_start(last_ms, now_ms) =>
+                {
+                    touch(first_ms);
+                }
+                _ => {
+                    series.floats().for_each(|ts_ms, _, _| touch(ts_ms));
+                    series.histograms().for_each(|(ts_ms, _)| touch(ts_ms));
+                }
+            }
         }
 
         samples

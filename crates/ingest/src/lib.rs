@@ -22,7 +22,8 @@
 //! - `schedule.rs`: when a head is flushed; `order.rs`: the order of generations.
 //! - `flush.rs`: from frozen to committed; `flusher.rs`: the parts that it uses; `block_builder.rs`
 //!   and `windows.rs`: the blocks of a generation. `duramen_blocks` stages and publishes them.
-//! - `rebuild.rs`: builds damaged staged blocks again from the log; `logged.rs`: a record as rows.
+//! - `rebuild.rs`: builds damaged staged blocks again from the log; `logged.rs`: a record as rows;
+//!   `references.rs`: the series that records refer to.
 //! - `room.rs`: the space that the log leaves free on its disk.
 //!
 //! At the start, `start.rs` puts the parts together and replays the log.
@@ -45,6 +46,7 @@ mod order;
 mod permit;
 mod quarantine;
 mod rebuild;
+mod references;
 mod rejection;
 mod report;
 mod room;

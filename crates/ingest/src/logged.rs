@@ -9,10 +9,10 @@ use crate::head::{Rows, Slot};
 /// because their series is unknown. A series is unknown if the record that defines it is damaged.
 pub(crate) fn resolve(record: OwnedRecord, slot_of: impl Fn(u32) -> Option<Slot>) -> (Rows, u64) {
     let OwnedRecord {
-        refs,
-        ts_ms,
-        values,
-        lives,
+        mut refs,
+        mut ts_ms,
+        mut values,
+        mut lives,
         mut histograms,
         mut exemplars,
         metadata,
@@ -20,18 +20,29 @@ pub(crate) fn resolve(record: OwnedRecord, slot_of: impl Fn(u32) -> Option<Slot>
     } = record;
 
     let offered = refs.len() + histograms.len() + exemplars.len();
-    let mut rows = Rows::default();
+    let mut kept = 0;
 
-    for (at, ((reference, ts_ms), value)) in refs.into_iter().zip(ts_ms).zip(values).enumerate() {
-        if let Some(slot) = slot_of(reference) {
-            rows.push(
-                slot,
-                ts_ms,
-                value,
-                lives.get(at).copied().unwrap_or_default(),
-            );
+    // Nearly always all rows are kept, and then nothing moves.
+    for at in 0..refs.len() {
+        let Some(slot) = slot_of(refs[at]) else {
+            continue;
+        };
+
+        refs[kept] = slot;
+        ts_ms[kept] = ts_ms[at];
+        values[kept] = values[at];
+
+        if let Some(life) = lives.get(at).copied() {
+            lives[kept] = life;
         }
+
+        kept += 1;
     }
+
+    refs.truncate(kept);
+    ts_ms.truncate(kept);
+    values.truncate(kept);
+    lives.truncate(kept);
 
     let known = |reference: &mut u32| {
         let slot = slot_of(*reference);
@@ -46,14 +57,16 @@ pub(crate) fn resolve(record: OwnedRecord, slot_of: impl Fn(u32) -> Option<Slot>
         Labels::from_encoded(&row.labels).is_some() && known(&mut row.series_ref)
     });
 
-    let lost = offered - rows.slots.len() - histograms.len() - exemplars.len();
-    (
-        Rows {
-            histograms,
-            exemplars,
-            metadata,
-            ..rows
-        },
-        lost as u64,
-    )
+    let lost = offered - refs.len() - histograms.len() - exemplars.len();
+    let rows = Rows {
+        slots: refs,
+        ts_ms,
+        values,
+        lives,
+        histograms,
+        exemplars,
+        metadata,
+    };
+
+    (rows, lost as u64)
 }

@@ -11,8 +11,9 @@ use duramen_wal::{OwnedRecord, Position, SegmentId, reread};
 
 use crate::error::Error;
 use crate::flusher::Flusher;
-use crate::head::{Frozen, Generation, Slot, TenantHead};
+use crate::head::{Frozen, Generation, TenantHead};
 use crate::logged::resolve;
+use crate::references::References;
 
 /// Reads the records of `frozen` from the log again, and puts them in memory in place of the staged
 /// blocks.
@@ -51,7 +52,7 @@ fn read_again(
         exemplars_max: flusher.limits.of(&head.name).ingest.exemplars_max,
         segment: None,
         definitions: HashMap::new(),
-        slots: HashMap::new(),
+        slots: References::default(),
         lost: 0,
     };
 
@@ -104,7 +105,7 @@ struct Rebuilding<'a> {
     definitions: HashMap<u32, Vec<u8>>,
     /// The slots of the series that the generation has. Other series may be forgotten by now, and
     /// stay so.
-    slots: HashMap<u32, Slot>,
+    slots: References,
     lost: u64,
 }
 
@@ -121,11 +122,11 @@ impl Rebuilding<'_> {
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.definitions.clear();
-            self.slots.clear();
+            self.slots = References::default();
         }
 
         for (reference, labels) in std::mem::take(&mut record.series) {
-            self.slots.remove(&reference);
+            self.slots.remove(reference);
             self.definitions.insert(reference, labels);
         }
 
@@ -135,7 +136,7 @@ impl Rebuilding<'_> {
 
         self.intern(&record);
 
-        let (rows, lost) = resolve(record, |reference| self.slots.get(&reference).copied());
+        let (rows, lost) = resolve(record, |reference| self.slots.get(reference));
         self.lost += lost;
 
         if !rows.metadata.is_empty() {
@@ -161,7 +162,7 @@ impl Rebuilding<'_> {
         let mut registry = self.head.registry.write();
 
         for reference in used {
-            if self.slots.contains_key(&reference) {
+            if self.slots.get(reference).is_some() {
                 continue;
             }
 

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flush::stage_frozen;
 use crate::flusher::Flusher;
-use crate::head::{HeadMap, OpenSegment, Past, Rows, Slot, TenantHead};
+use crate::head::{HeadMap, OpenSegment, Past, Rows, TenantHead};
 use crate::heads::TenantHeads;
 use crate::ingester::Ingester;
 use crate::intake::{Intake, IntakeParts};
@@ -32,6 +32,7 @@ use crate::logged::resolve;
 use crate::memory::HeadsMemory;
 use crate::metrics::Metrics;
 use crate::order::OrderClock;
+use crate::references::References;
 use crate::room::Room;
 use crate::schedule::start_flushing;
 use crate::seen::SeenClock;
@@ -231,7 +232,7 @@ struct Replay<'a> {
     runtime: &'a Handle,
     /// The current segment. `slots` and `flushed` are about its series only.
     segment: Option<SegmentId>,
-    slots: HashMap<(TenantId, u32), Slot>,
+    slots: HashMap<TenantId, References>,
     /// Series that only records with flushed samples have defined, with the offset of the last such
     /// record. Few of them are needed again.
     flushed: HashMap<(TenantId, u32), usize>,
@@ -345,10 +346,12 @@ impl<'a> Replay<'a> {
     /// Notes the series that a record with flushed samples defines. The process that wrote it may
     /// have forgotten most of them since.
     fn pass_over(&mut self, entry: &Entry<'_>) {
+        let tenant = entry.record.tenant;
+        let slots = self.slots.entry(tenant).or_default();
+
         for (reference, _) in &entry.record.series {
-            let key = (entry.record.tenant, *reference);
-            self.slots.remove(&key);
-            self.flushed.insert(key, entry.offset);
+            slots.remove(*reference);
+            self.flushed.insert((tenant, *reference), entry.offset);
         }
     }
 
@@ -357,8 +360,10 @@ impl<'a> Replay<'a> {
         let tenant = entry.record.tenant;
         let defined = std::mem::take(&mut entry.record.series);
 
-        for (reference, _) in &defined {
-            self.flushed.remove(&(tenant, *reference));
+        if !self.flushed.is_empty() {
+            for (reference, _) in &defined {
+                self.flushed.remove(&(tenant, *reference));
+            }
         }
 
         let mut interned = self.intern(head, defined);
@@ -382,18 +387,22 @@ impl<'a> Replay<'a> {
 
     /// Interns definitions. Returns whether there were any.
     fn intern(&mut self, head: &TenantHead, definitions: Vec<(u32, Vec<u8>)>) -> bool {
+        if definitions.is_empty() {
+            return false;
+        }
+
+        let slots = self.slots.entry(head.id).or_default();
         let mut registry = head.registry.write();
 
         for (reference, encoded) in &definitions {
             // The record's checksum is right, so an earlier process has checked these labels.
             // Another version may have other rules.
             if let Some(labels) = Labels::from_encoded(encoded) {
-                self.slots
-                    .insert((head.id, *reference), registry.intern(&labels));
+                slots.insert(*reference, registry.intern(&labels));
             }
         }
 
-        !definitions.is_empty()
+        true
     }
 
     /// Returns the references of a record that only passed-over records define, by the offsets of
@@ -465,10 +474,8 @@ impl<'a> Replay<'a> {
     /// Returns the rows of a record with slots instead of references, and how many rows are lost
     /// because a damaged record defined their series.
     fn resolve(&self, record: OwnedRecord) -> (Rows, u64) {
-        let tenant = record.tenant;
-        resolve(record, |reference| {
-            self.slots.get(&(tenant, reference)).copied()
-        })
+        let slots = self.slots.get(&record.tenant);
+        resolve(record, |reference| slots?.get(reference))
     }
 
     /// Returns the head of a record's tenant. A tenant that the register does not know is

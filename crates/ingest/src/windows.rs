@@ -1,6 +1,6 @@
 //! The time windows of a flush: which sample or exemplar goes to which block. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Samples that are not older than this go to short windows.
 const RECENT_MS: i64 = DAY_MS;
@@ -39,7 +39,7 @@ pub(crate) struct Windows {
 impl Windows {
     /// Plans the blocks for the windows that have samples: the latest windows have a block each,
     /// the others share one.
-    pub(crate) fn plan(touched: &BTreeMap<i64, u64>, now_ms: i64) -> Self {
+    pub(crate) fn plan(touched: &BTreeSet<i64>, now_ms: i64) -> Self {
         let late = touched.len() > FLUSH_BLOCKS_MAX;
         let skip = if late {
             touched.len() - (FLUSH_BLOCKS_MAX - 1)
@@ -49,7 +49,7 @@ impl Windows {
 
         Self {
             now_ms,
-            own: touched.keys().skip(skip).copied().collect(),
+            own: touched.iter().skip(skip).copied().collect(),
             late,
         }
     }
@@ -104,10 +104,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000_000;
 
     fn plan(times: &[i64]) -> Windows {
-        let mut touched = BTreeMap::new();
-        for ts in times {
-            *touched.entry(window_start(*ts, NOW)).or_default() += 1;
-        }
+        let touched = times.iter().map(|ts| window_start(*ts, NOW)).collect();
 
         Windows::plan(&touched, NOW)
     }

@@ -7,13 +7,15 @@
 //! - `interned.rs`: series, label pairs and postings; `size.rs`: their memory.
 //! - `slots.rs`: the numbers of series, and who may still use them; `forgetting.rs`: idle series
 //!   are removed.
-//! - `ordering.rs`: series in the order of a block; `names.rs`: names and values of labels.
+//! - `ordering.rs`: series in the order of a block; `ranks.rs`: how many new ones are sorted.
+//! - `names.rs`: names and values of labels.
 //! - `shared.rs`: the registry behind its lock, with look-ups that let writes in between.
 
 mod forgetting;
 mod interned;
 mod names;
 mod ordering;
+mod ranks;
 mod shared;
 mod size;
 mod slots;
