@@ -63,9 +63,12 @@ impl Ingester {
         version: Version,
         body: WriteBody,
     ) -> Result<WriteReport, Error> {
-        let WriteBody { bytes, permit } = body;
-        self.take(tenant, self.intake.decode(permit, version, &bytes)?)
-            .await
+        let WriteBody { message, permit } = body;
+        self.take(
+            tenant,
+            self.intake.decode(permit, version, message.bytes())?,
+        )
+        .await
     }
 
     /// Stores a write like [`Ingester::write`], from a request that is already decoded.

@@ -5,11 +5,12 @@
 //! cluster's election, and it has a permit for its memory. The intake uses no head, no log and no
 //! manifest, so a process without them can run it.
 //!
-//! In the order of a write: `permit.rs` (memory for it), `body.rs` (decompressed), `write.rs`
-//! (decoded), `tenant.rs` (the state of its tenant), `ha.rs` (which of several equal senders is
+//! In the order of a write: `permit.rs` (memory for it), `body.rs` (decompressed, into one of
+//! `buffers.rs`), `write.rs` (decoded), `tenant.rs` (the state of its tenant), `ha.rs` (which of several equal senders is
 //! taken), `rate.rs` (how many samples a tenant may send).
 
 mod body;
+mod buffers;
 mod duplicates;
 mod ha;
 mod limit;
@@ -28,7 +29,9 @@ use duramen_qos::Account;
 use duramen_runtime::Clock;
 use parking_lot::RwLock;
 
+use self::body::Message;
 pub use self::body::WriteBody;
+use self::buffers::Buffers;
 pub use self::duplicates::Duplicates;
 use self::ha::Electorate;
 pub(crate) use self::ha::{Gate, Verdict};
@@ -64,6 +67,7 @@ pub struct Intake {
     tenants_max: usize,
     type_and_unit_labels: TypeAndUnitLabels,
     pub(crate) memory: WriteMemory,
+    buffers: Arc<Buffers>,
     tenants: RwLock<HashMap<TenantId, Arc<TenantIntake>>>,
 }
 
@@ -88,6 +92,7 @@ impl Intake {
         );
 
         Self {
+            buffers: Buffers::new(&parts.memory),
             parts,
             tenants_max: config.tenants_max,
             type_and_unit_labels: config.type_and_unit_labels,
@@ -122,9 +127,11 @@ impl Intake {
         })?;
 
         let permit = self.permit(declared).await?;
-        let bytes = snappy::decompress(body, bytes_max)?;
+        let mut buffer = self.buffers.take();
+        let len = snappy::decompress_into(body, bytes_max, buffer.bytes_mut())?;
 
-        Ok(WriteBody { bytes, permit })
+        let message = Message { buffer, len };
+        Ok(WriteBody { message, permit })
     }
 
     /// Decodes a decompressed body.

@@ -40,6 +40,27 @@ pub fn decompress(body: &[u8], decoded_bytes_max: usize) -> Result<Vec<u8>, Erro
         .map_err(|error| refused(body, &error))
 }
 
+/// Decodes `body` like [`decompress`], into the first bytes of `buffer`, and returns how many. The
+/// buffer grows to the declared size if it is shorter; what it has behind that stays.
+pub fn decompress_into(
+    body: &[u8],
+    decoded_bytes_max: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    let declared = declared_bytes(body, decoded_bytes_max)?;
+    if buffer.len() < declared {
+        // What it has need not be copied.
+        buffer.clear();
+        buffer.resize(declared, 0);
+    }
+
+    let written = snap::raw::Decoder::new()
+        .decompress(body, &mut buffer[..declared])
+        .map_err(|error| refused(body, &error))?;
+
+    Ok(written)
+}
+
 fn refused(body: &[u8], error: &snap::Error) -> Error {
     Error::Snappy {
         reason: mistaken(body).unwrap_or_else(|| error.to_string()),
@@ -123,6 +144,21 @@ mod tests {
     fn the_densest_honest_body_is_decoded() {
         let zeros = vec![0; 8 << 20];
         assert_eq!(decompress(&compress(&zeros), 32 << 20).unwrap(), zeros);
+    }
+
+    #[test]
+    fn a_buffer_takes_bodies_of_all_lengths_one_after_the_other() {
+        let mut buffer = Vec::new();
+
+        for length in [3, 100, 0, 99, 2000, 7] {
+            let message = vec![length as u8; length];
+            let written = decompress_into(&compress(&message), 1 << 20, &mut buffer).unwrap();
+
+            assert_eq!(buffer[..written], message);
+        }
+
+        assert_eq!(buffer.len(), 2000);
+        assert!(decompress_into(b"\x05abc", 1 << 20, &mut buffer).is_err());
     }
 
     #[test]

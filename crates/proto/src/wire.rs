@@ -63,6 +63,27 @@ impl<'a> Fields<'a> {
         Ok(Some((number, value)))
     }
 
+    /// Passes over the next fields whose tag is this one byte and whose lengths take one byte, and
+    /// returns how many. Their tag must be one of length-delimited fields. It stops before the first
+    /// field that is another one, longer, or cut off.
+    #[inline]
+    pub fn skip_short(&mut self, tag: u8) -> u32 {
+        let mut rest = self.bytes.get(self.offset..).unwrap_or_default();
+        let mut passed = 0;
+
+        while let [found, length, behind @ ..] = rest
+            && *found == tag
+            && *length < 0x80
+            && let Some(next) = behind.get(usize::from(*length)..)
+        {
+            rest = next;
+            passed += 1;
+        }
+
+        self.offset = self.bytes.len() - rest.len();
+        passed
+    }
+
     /// Reads the next varint of a packed field; `None` at the end. Do not mix it with
     /// [`Fields::next_field`].
     #[inline]

@@ -55,6 +55,13 @@ impl LabelSpan {
         self.fields += 1;
     }
 
+    /// Notes `fields` label fields at the start of the message, up to `end`.
+    #[inline]
+    pub(super) const fn seen_first(&mut self, fields: u32, end: usize) {
+        self.end = end;
+        self.fields = fields;
+    }
+
     /// The bytes of the label fields. The count is that of the fields, which is the number of
     /// labels in 1.0.
     pub(super) fn of<'a>(&self, message: &'a [u8]) -> LabelBytes<'a> {
