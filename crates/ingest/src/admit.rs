@@ -1,7 +1,7 @@
 //! Validates a request that passed the intake, and turns it into rows of known series.
 //!
-//! A series that was sent before with the same bytes costs one hash and one look-up. Only other
-//! series are decoded.
+//! A series that was sent before with the same bytes costs one hash, and no look-up if it comes
+//! after the same series as last time. Only other series are decoded.
 
 use duramen_limits::IngestLimits;
 use duramen_model::{Labels, Life, Shown, ShownSeries};
@@ -124,6 +124,7 @@ fn recall(
     admitted.pin = Some(registry.pin());
 
     let mut keys = request.keys(seed);
+    let mut before = None;
 
     for index in 0..request.series.len() {
         match check.gate.verdict(index) {
@@ -150,10 +151,11 @@ fn recall(
         }
 
         let key = check.gate.key(index, keys.of(index));
-        let slot = registry.recall(key);
+        let slot = registry.recall(key, before);
 
-        if slot.is_none() {
-            unknown.push((index, key));
+        match slot {
+            Some(slot) => before = Some(slot),
+            None => unknown.push((index, key)),
         }
 
         slots.push(slot);
@@ -222,7 +224,8 @@ fn intern(
             },
         };
 
-        registry.remember(key, slot);
+        let before = index.checked_sub(1).and_then(|before| slots[before]);
+        registry.remember(key, slot, before);
         slots[index] = Some(slot);
     }
 

@@ -6,8 +6,9 @@
 //! - `tenant.rs`: the head of one tenant: its registry, its open generation and its frozen ones.
 //! - `registry.rs`: the series with their labels; `families.rs`: the metadata of metric families.
 //! - `rows.rs`: the rows of one record; `generation.rs`: applies them, between two freezes.
-//! - `series.rs`, `chunk.rs`: the samples of one series; `exemplars.rs`: the exemplars of all
-//!   series.
+//! - `series.rs`: the samples of one series: floats in `chunk.rs`, and `histograms.rs`;
+//!   `exemplars.rs`: the exemplars of all series.
+//! - `column.rs`: the lists of both, which grow without a copy.
 //! - `moments.rs`: what queries see while records are applied; `snapshot.rs`, `source.rs`: the
 //!   views.
 
@@ -18,9 +19,11 @@ use duramen_model::TenantId;
 use parking_lot::RwLock;
 
 mod chunk;
+mod column;
 mod exemplars;
 mod families;
 mod generation;
+mod histograms;
 mod moments;
 mod registry;
 mod rows;

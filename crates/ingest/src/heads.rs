@@ -90,6 +90,7 @@ impl TenantHeads {
                 past,
                 memory,
                 self.open_segment.clone(),
+                self.intake.hash_seed(),
                 self.clock.monotonic(),
             )
         }))

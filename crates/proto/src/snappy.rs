@@ -151,7 +151,7 @@ mod tests {
         let mut buffer = Vec::new();
 
         for length in [3, 100, 0, 99, 2000, 7] {
-            let message = vec![length as u8; length];
+            let message = vec![b'x'; length];
             let written = decompress_into(&compress(&message), 1 << 20, &mut buffer).unwrap();
 
             assert_eq!(buffer[..written], message);

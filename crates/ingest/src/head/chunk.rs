@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use duramen_model::Life;
 
+use super::histograms::Histograms;
 use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
@@ -32,11 +33,14 @@ pub(crate) enum Pushed {
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
-    count: u32,
-    first_ts: i64,
-    last: FloatState,
     /// `None` for most chunks.
     rare: Option<Box<Rare>>,
+    /// The state of the codec after the last sample of the byte string, field by field: as a struct
+    /// it would take four bytes more.
+    last_ts: i64,
+    last_bits: u64,
+    last_step: i32,
+    count: u32,
 }
 
 /// The fields that few chunks need.
@@ -51,6 +55,9 @@ struct Rare {
     late_lives: BTreeMap<i64, Life>,
     /// Created at the first late sample.
     marks: Option<Vec<Mark>>,
+    /// The histograms of the series. They are here so that a series of plain floats takes no bytes
+    /// for them.
+    histograms: Option<Histograms>,
 }
 
 /// A sample that came after a later one.
@@ -101,7 +108,7 @@ impl Chunk {
         since: MomentNumber,
     ) -> Pushed {
         let bits = value.to_bits();
-        if self.count == 0 || ts_ms > self.last.ts {
+        if self.count == 0 || ts_ms > self.last_ts {
             self.append(ts_ms, bits, life);
             return Pushed::Stored;
         }
@@ -126,12 +133,12 @@ impl Chunk {
     /// Returns the bits of the value at a time. The first call for a time before the last one reads
     /// the whole chunk; later calls do not.
     pub(crate) fn find(&mut self, ts_ms: i64) -> Option<u64> {
-        if self.count == 0 || ts_ms > self.last.ts {
+        if self.count == 0 || ts_ms > self.last_ts {
             return None;
         }
 
-        if ts_ms == self.last.ts {
-            return Some(self.last.bits);
+        if ts_ms == self.last_ts {
+            return Some(self.last_bits);
         }
 
         if self.marks().is_none() {
@@ -147,7 +154,7 @@ impl Chunk {
             return Some(late.bits);
         }
 
-        if ts_ms < self.first_ts {
+        if self.first_ts().is_none_or(|first| ts_ms < first) {
             return None;
         }
 
@@ -208,12 +215,17 @@ impl Chunk {
     }
 
     fn append(&mut self, ts_ms: i64, bits: u64, life: Life) {
-        if self.count == 0 {
-            self.first_ts = ts_ms;
-        }
-
         let before = self.last_life();
-        self.last = codec::append(&mut self.bytes, (self.last, before), (ts_ms, bits, life));
+        let last = FloatState {
+            ts: self.last_ts,
+            bits: self.last_bits,
+            step: self.last_step,
+        };
+
+        let last = codec::append(&mut self.bytes, (last, before), (ts_ms, bits, life));
+        self.last_ts = last.ts;
+        self.last_bits = last.bits;
+        self.last_step = last.step;
 
         if life != before {
             self.note_life(life);
@@ -224,7 +236,7 @@ impl Chunk {
             && self.count.is_multiple_of(MARK_EVERY)
         {
             marks.push(Mark {
-                state: self.last,
+                state: last,
                 life,
                 offset: self.bytes.len(),
                 count: self.count,
@@ -243,7 +255,7 @@ impl Chunk {
     pub(crate) const fn length(&self) -> Length {
         Length {
             count: self.count,
-            last_ts: self.last.ts,
+            last_ts: self.last_ts,
         }
     }
 
@@ -279,9 +291,28 @@ impl Chunk {
                 + rare.late.len() * LATE_SAMPLE
                 + rare.late_lives.len() * LATE_LIFE
                 + marks * size_of::<Mark>()
+                + rare.histograms.as_ref().map_or(0, Histograms::memory)
         });
 
         size_of::<Self>() + self.bytes.capacity() + rare
+    }
+
+    /// Returns the histograms of the series.
+    pub(super) fn histograms(&self) -> Option<&Histograms> {
+        self.rare.as_ref()?.histograms.as_ref()
+    }
+
+    /// Returns the histograms of the series, which may get some.
+    pub(super) fn histograms_mut(&mut self) -> &mut Histograms {
+        self.rare
+            .get_or_insert_default()
+            .histograms
+            .get_or_insert_default()
+    }
+
+    /// Returns the time of the first sample of the byte string.
+    fn first_ts(&self) -> Option<i64> {
+        self.in_order().next().map(|first| first.0)
     }
 
     fn in_order(&self) -> InOrder<'_> {
@@ -337,11 +368,9 @@ impl<'a> ChunkAt<'a> {
 
     /// Returns the first and the last time, or `None` if there are no samples.
     pub(crate) fn span(self) -> Option<(i64, i64)> {
-        (self.length.count > 0).then(|| {
-            let first = self.chunk.first_ts;
-            let earliest = self.late().next().map_or(first, |(ts, _)| ts.min(first));
-            (earliest, self.length.last_ts)
-        })
+        let (first, ..) = self.in_order().next()?;
+        let earliest = self.late().next().map_or(first, |(ts, _)| ts.min(first));
+        Some((earliest, self.length.last_ts))
     }
 
     fn in_order(self) -> InOrder<'a> {

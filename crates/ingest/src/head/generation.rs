@@ -10,6 +10,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
 use super::chunk::{Length, Pushed};
+use super::column::Column;
 use super::exemplars::{Exemplars, Offered};
 use super::moments::{ActiveMoments, MomentNumber, Moments, SavedBySeries};
 use super::registry::Slot;
@@ -42,7 +43,9 @@ pub(crate) struct Generation {
 pub(crate) struct Samples {
     /// From a slot to the index in `series` plus one; 0 if the slot has no samples.
     index: Vec<u32>,
-    series: Vec<(Slot, SeriesSamples)>,
+    series: Column<SeriesSamples>,
+    /// The slot of each of `series`.
+    slots: Column<Slot>,
     /// The length of each series that moments see, by its index.
     lengths: SavedBySeries<Length>,
     /// The number of histograms of all series.
@@ -236,13 +239,11 @@ impl Generation {
 
         loop {
             let samples = self.read();
-            let behind = samples.series.get(from..).unwrap_or_default();
-
-            if behind.is_empty() {
+            if from >= samples.slots.len() {
                 return slots;
             }
 
-            slots.extend(behind.iter().take(AT_ONCE).map(|(slot, _)| *slot));
+            slots.extend(samples.slots.iter_from(from).take(AT_ONCE));
             from += AT_ONCE;
         }
     }
@@ -319,15 +320,11 @@ impl Applying<'_> {
         self.step();
         self.ttl_max_ms = self.ttl_max_ms.max(life.ttl_ms);
 
+        let at = self.samples.index_of(slot, &mut self.grown);
         let Samples {
-            index,
-            series,
-            lengths,
-            ..
+            series, lengths, ..
         } = &mut *self.samples;
-
-        let at = index_of(index, series, slot, &mut self.grown);
-        let series = &mut series[at].1;
+        let series = &mut series[at];
         lengths.save(at, &self.active.moments, || series.length());
 
         let before = series.memory();
@@ -353,9 +350,8 @@ impl Applying<'_> {
         let ts_ms = row.ts_ms;
         self.ttl_max_ms = self.ttl_max_ms.max(row.life.ttl_ms);
 
-        let Samples { index, series, .. } = &mut *self.samples;
-        let at = index_of(index, series, slot, &mut self.grown);
-        let series = &mut series[at].1;
+        let at = self.samples.index_of(slot, &mut self.grown);
+        let series = &mut self.samples.series[at];
 
         let before = series.memory();
         let stored = self.applied.histograms.stored;
@@ -417,33 +413,37 @@ impl Applying<'_> {
     }
 }
 
-/// Returns the index of a series. Adds the series if it is new.
-fn index_of(
-    index: &mut Vec<u32>,
-    series: &mut Vec<(Slot, SeriesSamples)>,
-    slot: Slot,
-    grown: &mut usize,
-) -> usize {
-    let at = slot as usize;
-    if at >= index.len() {
-        index.resize(at + 1, 0);
-    }
-
-    if index[at] == 0 {
-        let new = SeriesSamples::default();
-        *grown += new.memory() + size_of::<Slot>();
-        series.push((slot, new));
-        index[at] = u32::try_from(series.len()).expect("a generation has fewer than 2^32 series");
-    }
-
-    index[at] as usize - 1
-}
-
 impl Samples {
+    /// Returns the index of a series. Adds the series if it is new.
+    #[inline]
+    fn index_of(&mut self, slot: Slot, grown: &mut usize) -> usize {
+        match self.index.get(slot as usize) {
+            Some(&at) if at != 0 => at as usize - 1,
+            _ => self.add(slot, grown),
+        }
+    }
+
+    fn add(&mut self, slot: Slot, grown: &mut usize) -> usize {
+        let place = slot as usize;
+        if place >= self.index.len() {
+            self.index.resize(place + 1, 0);
+        }
+
+        let new = SeriesSamples::default();
+        *grown += new.memory() + 2 * size_of::<Slot>();
+
+        let at = self.series.len();
+        self.series.push(new);
+        self.slots.push(slot);
+        self.index[place] = u32::try_from(at + 1).expect("a generation has fewer than 2^32 series");
+
+        at
+    }
+
     /// Returns a series as it was at `moment`; `None` if it never had samples here.
     pub(crate) fn series(&self, slot: Slot, moment: MomentNumber) -> Option<SeriesAt<'_>> {
         let at = (*self.index.get(slot as usize)? as usize).checked_sub(1)?;
-        let (_, series) = self.series.get(at)?;
+        let series = self.series.get(at)?;
         Some(match self.lengths.seen(at, moment) {
             Some(length) => series.at(*length, moment),
             None => series.at(series.length(), moment),
@@ -452,7 +452,7 @@ impl Samples {
 
     /// Returns the series that have samples or exemplars, of all times.
     pub(crate) fn slots(&self) -> RoaringBitmap {
-        let with_samples: RoaringBitmap = self.series.iter().map(|(slot, _)| *slot).collect();
+        let with_samples: RoaringBitmap = self.slots.iter().collect();
         with_samples | self.exemplars.slots()
     }
 

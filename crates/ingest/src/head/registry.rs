@@ -4,7 +4,9 @@
 //! label. The registry outlives generations: a series stays until it has had no samples for a whole
 //! flush.
 //!
-//! - `interned.rs`: series, label pairs and postings; `size.rs`: their memory.
+//! - `sent.rs`: known series by the bytes in which they are sent; `table.rs`: its hash table.
+//! - `interned.rs`: series, label pairs and postings; `lists.rs`: the pairs of each series;
+//!   `size.rs`: their memory.
 //! - `slots.rs`: the numbers of series, and who may still use them; `forgetting.rs`: idle series
 //!   are removed.
 //! - `ordering.rs`: series in the order of a block; `ranks.rs`: how many new ones are sorted.
@@ -13,12 +15,15 @@
 
 mod forgetting;
 mod interned;
+mod lists;
 mod names;
 mod ordering;
 mod ranks;
+mod sent;
 mod shared;
 mod size;
 mod slots;
+mod table;
 
 pub(crate) use self::interned::Registry;
 use self::interned::{Pair, PairId};

@@ -1,11 +1,10 @@
 //! The samples of one series in one generation: floats and histograms. Each time has one of the
 //! two.
 
-use std::collections::BTreeMap;
-
 use duramen_model::Life;
 
 use super::chunk::{Chunk, ChunkAt, Length, Pushed};
+use super::histograms::{Histograms, StoredHistogram};
 use super::moments::MomentNumber;
 #[cfg(test)]
 use super::moments::NOW;
@@ -13,13 +12,12 @@ use super::moments::NOW;
 /// The floats and histograms of one series in one generation.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesSamples {
+    /// The floats, and beside them the histograms.
     floats: Chunk,
-    /// `None` for most series.
-    histograms: Option<Box<Histograms>>,
 }
 
 const _: () = assert!(
-    size_of::<SeriesSamples>() == 80,
+    size_of::<SeriesSamples>() == 56,
     "what a series of plain floats takes beside its bytes"
 );
 
@@ -31,23 +29,6 @@ pub(crate) struct SeriesAt<'a> {
     moment: MomentNumber,
 }
 
-/// Histograms by their time.
-#[derive(Debug, Default)]
-struct Histograms {
-    by_time: BTreeMap<i64, StoredHistogram>,
-    bytes: usize,
-}
-
-/// One histogram.
-#[derive(Debug)]
-pub(crate) struct StoredHistogram {
-    pub(crate) life: Life,
-    /// The byte form of [`duramen_model::Histogram`].
-    pub(crate) bytes: Box<[u8]>,
-    /// The number of moments that had begun before it came.
-    since: MomentNumber,
-}
-
 impl SeriesSamples {
     /// Pushes a float, which moments up to `since` do not see.
     pub(crate) fn push(
@@ -57,7 +38,7 @@ impl SeriesSamples {
         life: Life,
         since: MomentNumber,
     ) -> Pushed {
-        if let Some(histograms) = &self.histograms
+        if let Some(histograms) = self.floats.histograms()
             && histograms.by_time.contains_key(&ts_ms)
         {
             return Pushed::Conflict;
@@ -78,7 +59,7 @@ impl SeriesSamples {
             return Pushed::Conflict;
         }
 
-        let histograms = self.histograms.get_or_insert_default();
+        let histograms = self.floats.histograms_mut();
         if let Some(stored) = histograms.by_time.get(&ts_ms) {
             return if *stored.bytes == *bytes {
                 Pushed::Repeated
@@ -111,7 +92,7 @@ impl SeriesSamples {
     pub(crate) fn now(&self) -> SeriesAt<'_> {
         SeriesAt {
             floats: self.floats.now(),
-            histograms: self.histograms.as_deref(),
+            histograms: self.floats.histograms(),
             moment: NOW,
         }
     }
@@ -120,23 +101,14 @@ impl SeriesSamples {
     pub(crate) fn at(&self, length: Length, moment: MomentNumber) -> SeriesAt<'_> {
         SeriesAt {
             floats: self.floats.at(length, moment),
-            histograms: self.histograms.as_deref(),
+            histograms: self.floats.histograms(),
             moment,
         }
     }
 
     /// Returns the memory of the series in bytes, roughly.
     pub(crate) fn memory(&self) -> usize {
-        /// An entry in the tree, with nodes two thirds full, and the head of an allocation.
-        const HISTOGRAM: usize = 80;
-
-        /// The first node of a tree, which exists from the first histogram on.
-        const NODE: usize = 480;
-
-        let histograms = self.histograms.as_ref().map_or(0, |histograms| {
-            size_of::<Histograms>() + NODE + histograms.by_time.len() * HISTOGRAM + histograms.bytes
-        });
-        size_of::<Self>() - size_of::<Chunk>() + self.floats.memory() + histograms
+        self.floats.memory()
     }
 }
 
@@ -175,6 +147,8 @@ impl<'a> SeriesAt<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -131,6 +131,7 @@ impl TenantHead {
         past: Past,
         memory: HeadMemory,
         open_segment: OpenSegment,
+        hash_seed: u64,
         now: Duration,
     ) -> Arc<Self> {
         let chain = Chain {
@@ -143,7 +144,7 @@ impl TenantHead {
         Arc::new(Self {
             id: intake.id,
             name: intake.name.clone(),
-            registry: SharedRegistry::new(open_segment),
+            registry: SharedRegistry::new(open_segment, hash_seed),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
             quarantined: RwLock::default(),

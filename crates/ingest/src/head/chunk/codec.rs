@@ -3,7 +3,7 @@
 //!
 //! A sample is a control byte and the bytes that it announces:
 //! - bits 0-1, the time: the number of bytes (0, 1, 2, or 3 for "8") of the change of the step
-//!   between samples, zigzag, little-endian;
+//!   between samples, zigzag, little-endian; a step beyond 32 bits counts as 0 for the next one;
 //! - bits 2-4, the value: 0 means the same bits as before; 1, 2, 3 the difference of two whole
 //!   numbers in 1, 2 or 4 bytes, zigzag; 4 a byte `(skip << 4 | length)` and then `length` bytes of
 //!   the XOR with the bits before, shifted right by `skip` bytes;
@@ -18,12 +18,22 @@ use duramen_model::Life;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FloatState {
     pub(super) ts: i64,
-    step: i64,
     pub(super) bits: u64,
+    /// The time between the last two samples; 0 if it does not fit.
+    pub(super) step: i32,
+}
+
+impl FloatState {
+    /// Returns the state after a sample that came `step` after the one before.
+    #[inline]
+    fn after(ts: i64, step: i64, bits: u64) -> Self {
+        let step = i32::try_from(step).unwrap_or(0);
+        Self { ts, bits, step }
+    }
 }
 
 /// The difference of two whole numbers up to this value is exact in an `f64`.
-pub(super) const WHOLE_MAX: f64 = (1u64 << 53) as f64;
+pub(super) const WHOLE_MAX: u64 = 1 << 53;
 
 /// Bits of a control byte.
 const START: u8 = 1 << 5;
@@ -31,54 +41,88 @@ const TTL: u8 = 1 << 6;
 
 const TIME_WIDTHS: [usize; 4] = [0, 1, 2, 8];
 
+/// The longest sample without a life: the control byte, a time of 8 bytes, the shape of a value and
+/// its 8 bytes. Words of 8 bytes are written as a whole, so there is room behind it.
+const SAMPLE_ROOM: usize = 1 + 8 + 1 + 8 + 8;
+
+/// The bytes of one sample while they are put together.
+struct Sample {
+    bytes: [u8; SAMPLE_ROOM],
+    len: usize,
+}
+
+impl Sample {
+    /// Appends the low `width` bytes of a word.
+    #[inline]
+    fn put(&mut self, word: u64, width: usize) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + 8) {
+            room.copy_from_slice(&word.to_le_bytes());
+        }
+
+        self.len += width;
+    }
+}
+
 /// Appends a sample (time, bits of the value, life). `before` is the state and the life of the
 /// previous sample. Returns the new state.
+#[inline]
 pub(super) fn append(
     bytes: &mut Vec<u8>,
     before: (FloatState, Life),
     (ts_ms, bits, life): (i64, u64, Life),
 ) -> FloatState {
     let (last, last_life) = before;
+    let mut sample = Sample {
+        bytes: [0; SAMPLE_ROOM],
+        len: 1,
+    };
+
     let step = ts_ms.wrapping_sub(last.ts);
-    let turn = zigzag(step.wrapping_sub(last.step));
+    let turn = zigzag(step.wrapping_sub(i64::from(last.step)));
+
+    let (time_class, width) = match turn {
+        0 => (0, 0),
+        1..=0xff => (1, 1),
+        0x100..=0xffff => (2, 2),
+        _ => (3, 8),
+    };
+
+    sample.put(turn, width);
+
+    let value_class = put_value(&mut sample, last.bits, bits);
     let control = bytes.len();
 
-    bytes.push(0);
+    let [first, ..] = &mut sample.bytes;
+    *first = time_class | value_class << 2;
 
-    let time_class = match turn {
-        0 => 0,
-        1..=0xff => 1,
-        0x100..=0xffff => 2,
-        _ => 3,
-    };
+    let whole = sample.bytes.get(..sample.len).unwrap_or_default();
+    grow(bytes, whole.len());
+    bytes.extend_from_slice(whole);
 
-    let width = TIME_WIDTHS
-        .get(usize::from(time_class))
-        .copied()
-        .unwrap_or(8);
-
-    bytes.extend(turn.to_le_bytes().iter().take(width));
-
-    let value_class = append_value(bytes, last.bits, bits);
-    let changed = if life == last_life {
-        0
-    } else {
-        append_life(bytes, ts_ms, last_life, life)
-    };
-
-    if let Some(byte) = bytes.get_mut(control) {
-        *byte = time_class | value_class << 2 | changed;
+    if life != last_life {
+        let changed = append_life(bytes, ts_ms, last_life, life);
+        if let Some(byte) = bytes.get_mut(control) {
+            *byte |= changed;
+        }
     }
 
-    FloatState {
-        ts: ts_ms,
-        step,
-        bits,
+    FloatState::after(ts_ms, step, bits)
+}
+
+/// Makes room for `more` bytes. A string grows by half: most series hold some hundred bytes, and
+/// half of a doubled string would be empty.
+#[inline]
+fn grow(bytes: &mut Vec<u8>, more: usize) {
+    let len = bytes.len() + more;
+    if len > bytes.capacity() {
+        let wanted = len.max(bytes.len() + bytes.len() / 2);
+        bytes.reserve_exact(wanted.next_multiple_of(16) - bytes.len());
     }
 }
 
-/// Appends the value's bytes and returns its class.
-fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
+/// Puts the value's bytes and returns its class.
+#[inline]
+fn put_value(sample: &mut Sample, before: u64, bits: u64) -> u8 {
     if bits == before {
         return 0;
     }
@@ -93,7 +137,7 @@ fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
         };
 
         if class < 4 {
-            bytes.extend(zigzag.to_le_bytes().iter().take(width));
+            sample.put(zigzag, width);
             return class;
         }
     }
@@ -103,8 +147,8 @@ fn append_value(bytes: &mut Vec<u8>, before: u64, bits: u64) -> u8 {
     let shifted = xor >> (skip * 8);
     let length = 8 - shifted.leading_zeros() / 8;
 
-    bytes.push((skip << 4 | length).to_le_bytes()[0]);
-    bytes.extend(shifted.to_le_bytes().iter().take(length as usize));
+    sample.put(u64::from(skip << 4 | length), 1);
+    sample.put(shifted, length as usize);
     4
 }
 
@@ -191,7 +235,7 @@ impl Iterator for InOrder<'_> {
             .unwrap_or(8);
 
         let state = self.state;
-        let step = state.step.wrapping_add(unzigzag(self.take(width)));
+        let step = i64::from(state.step).wrapping_add(unzigzag(self.take(width)));
 
         let bits = match control >> 2 & 7 {
             0 => state.bits,
@@ -206,11 +250,7 @@ impl Iterator for InOrder<'_> {
             }
         };
 
-        self.state = FloatState {
-            ts: state.ts.wrapping_add(step),
-            step,
-            bits,
-        };
+        self.state = FloatState::after(state.ts.wrapping_add(step), step, bits);
 
         if control & (START | TTL) != 0 {
             self.take_life(control, self.state.ts);
@@ -224,20 +264,24 @@ impl Iterator for InOrder<'_> {
 /// bit.
 #[inline]
 fn whole_difference(a: u64, b: u64) -> Option<i64> {
-    let from = f64::from_bits(a);
-    let to = f64::from_bits(b);
-    let whole = |v: f64| v.abs() <= WHOLE_MAX && v == v.trunc();
+    let from = whole(a)?;
+    let to = whole(b)?;
+    let difference = to - from;
 
-    if !whole(from) || !whole(to) {
-        return None;
-    }
+    ((from as f64 + difference as f64).to_bits() == b).then_some(difference)
+}
+
+/// Returns a whole number of at most 2^53, positive or negative.
+#[inline]
+fn whole(bits: u64) -> Option<i64> {
+    let value = f64::from_bits(bits);
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "both are whole and at most 2^53, so is at most 2^54 the difference"
+        reason = "saturates; the number is compared with the value"
     )]
-    let difference = (to - from) as i64;
-    ((from + difference as f64).to_bits() == b).then_some(difference)
+    let number = value as i64;
+    (number.unsigned_abs() <= WHOLE_MAX && number as f64 == value).then_some(number)
 }
 
 fn put_varint(out: &mut Vec<u8>, mut number: u64) {

@@ -127,8 +127,8 @@ fn value() -> impl Strategy<Value = u64> {
         any::<i32>().prop_map(|v| f64::from(v).to_bits()),
         (0..100i32).prop_map(|v| (f64::from(v) / 10.0).to_bits()),
         Just((-0.0f64).to_bits()),
-        Just(WHOLE_MAX.to_bits()),
-        Just((-WHOLE_MAX).to_bits()),
+        Just((WHOLE_MAX as f64).to_bits()),
+        Just((-(WHOLE_MAX as f64)).to_bits()),
     ]
 }
 

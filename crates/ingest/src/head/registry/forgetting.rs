@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
 
 use super::shared::{AT_ONCE, SharedRegistry};
@@ -106,10 +105,14 @@ impl Registry {
                 continue;
             }
 
-            let id = self.labels(slot).series_id();
-            let removed = self.slots.remove(&id);
+            let hash = self.hash(self.labels(slot).encoded());
+            let removed = self.slots.remove(hash, slot);
 
-            debug_assert_eq!(removed, Some(slot));
+            debug_assert!(removed, "a series that was not hidden is in the table");
+
+            if self.sent.forget(slot) {
+                self.bytes -= size::KEY;
+            }
 
             self.tenures[slot as usize].vacate();
             gone.insert(slot);
@@ -123,8 +126,9 @@ impl Registry {
         for &slot in slots {
             debug_assert!(self.tenures[slot as usize].is_vacant());
 
-            let pairs = std::mem::take(&mut self.series[slot as usize]);
-            self.bytes -= size::SERIES + pairs.len() * size::POSTING;
+            let (pairs, places) = self.series.take(slot);
+            self.bytes -=
+                size::SERIES + pairs.len() * size::POSTING + places * size::PAIR_OF_SERIES;
 
             for &pair in &pairs {
                 let postings = &mut self.pair_mut(pair).postings;
@@ -161,9 +165,8 @@ impl Registry {
     /// Shrinks tables that are mostly empty.
     fn give_room_back(&mut self) {
         self.bound_sent();
-        if is_roomy(self.slots.capacity(), self.slots.len()) {
-            self.slots.shrink_to_fit();
-        }
+        self.slots.give_room_back();
+        self.sent.give_room_back();
 
         for name in self.names.values_mut() {
             if is_roomy(name.values.capacity(), name.values.len()) {
@@ -172,18 +175,18 @@ impl Registry {
         }
     }
 
-    /// Clears the table of sent bytes if it has grown too large. One series may be sent as
-    /// different bytes, and the entries of a forgotten series stay until here. After that, each
+    /// Clears the table of other bytes if it has grown too large. One series may be sent as many
+    /// different bytes, and the entries of a forgotten series stay until here. After that, such a
     /// series is decoded again when it is next sent.
     pub(super) fn bound_sent(&mut self) {
-        if self.sent.len() > 2 * self.len() + 1024 {
-            self.bytes -= self.sent.len() * size::SENT;
-            self.sent = FastMap::default();
+        if self.sent.others() > self.len() + 1024 {
+            self.bytes -= self.sent.others() * size::SENT;
+            self.sent.clear_others();
         }
     }
 }
 
-const fn is_roomy(capacity: usize, len: usize) -> bool {
+pub(super) const fn is_roomy(capacity: usize, len: usize) -> bool {
     capacity > ROOM_KEPT * len + 1024
 }
 
@@ -247,23 +250,23 @@ mod tests {
         assert_eq!(registry.forget(none), 1);
         assert!(block_on(registry.names_of(&everything)).is_empty());
 
-        let places = 2 * size::SLOT + 4 * size::PAIR_PLACE;
+        let places = 2 * size::SLOT + 6 * size::PAIR_OF_SERIES + 4 * size::PAIR_PLACE;
         assert_eq!(registry.read().bytes(), empty + places);
     }
 
     #[test]
     fn what_was_sent_by_the_same_bytes_is_not_taken_for_the_next_series_of_the_number() {
         let open = OpenSegment::default();
-        let registry = SharedRegistry::new(open.clone());
+        let registry = SharedRegistry::new(open.clone(), 0);
         let slot = registry.write().intern(&labels(1));
 
-        registry.write().remember(77, slot);
-        assert_eq!(registry.read().recall(77), Some(slot));
+        registry.write().remember(77, slot, None);
+        assert_eq!(registry.read().recall(77, None), Some(slot));
 
         registry.forget(none);
         registry.forget(none);
 
-        assert_eq!(registry.read().recall(77), None);
+        assert_eq!(registry.read().recall(77, None), None);
         assert_ne!(
             registry.write().intern(&labels(2)),
             slot,
@@ -272,7 +275,7 @@ mod tests {
 
         open.set(1);
         assert_eq!(registry.write().intern(&labels(4)), slot);
-        assert_eq!(registry.read().recall(77), None);
+        assert_eq!(registry.read().recall(77, None), None);
         assert_eq!(registry.read().labels(slot), labels(4));
     }
 
@@ -335,7 +338,7 @@ mod tests {
         #[test]
         fn a_number_means_one_series_for_everyone_who_has_it(steps in prop::collection::vec(step(), 1..300)) {
             let open_segment = OpenSegment::default();
-            let registry = SharedRegistry::new(open_segment.clone());
+            let registry = SharedRegistry::new(open_segment.clone(), 0);
             let mut writes: Vec<(Slot, u8, SlotPin)> = Vec::new();
             let mut views: Vec<(HashMap<Slot, u8>, SlotPin)> = Vec::new();
             let mut generation: HashMap<Slot, u8> = HashMap::new();

@@ -5,32 +5,41 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, SeriesId};
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
 use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
-use xxhash_rust::xxh3::Xxh3Builder;
+use xxhash_rust::xxh3::{Xxh3Builder, xxh3_64_with_seed};
 
+use super::lists::PairLists;
+use super::sent::{Remembered, Sent};
 use super::size;
 use super::slots::{Eras, OpenSegment, Slot, SlotPin, Tenure, Vacant};
+use super::table::SlotTable;
+use crate::head::column::Column;
 use crate::rejection::Rejection;
 
 /// The series of one tenant and the index over their labels, without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    pub(super) series: Vec<Box<[PairId]>>,
+    /// The label pairs of each series.
+    pub(super) series: PairLists,
     /// As many as there are series.
-    pub(super) tenures: Vec<Tenure>,
+    pub(super) tenures: Column<Tenure>,
     pub(super) eras: Eras,
     pub(super) vacant: Vacant,
     pub(super) open_segment: OpenSegment,
-    pub(super) slots: FastMap<SeriesId, Slot, Xxh3Builder>,
-    /// Series by the hash of their labels' bytes in a request, see [`Registry::recall`]. The second
-    /// number is the generation of the slot: an entry outlives its series.
-    pub(super) sent: FastMap<u128, (Slot, u32), Xxh3Builder>,
+    /// The series by their labels.
+    pub(super) slots: SlotTable,
+    /// A secret for the hashes of labels.
+    seed: u64,
+    /// The series by the bytes in which they were sent, see [`Registry::recall`].
+    pub(super) sent: Sent,
     pub(super) pairs: Vec<Pair>,
     pub(super) vacant_pairs: Vec<PairId>,
     pub(super) names: BTreeMap<Arc<str>, Name>,
     pub(super) order: Order,
+    /// For the pairs of one series.
+    scratch: Vec<PairId>,
     /// The memory of the registry, see [`size`].
     pub(super) bytes: usize,
 }
@@ -64,10 +73,11 @@ pub(super) struct Order {
 
 impl Registry {
     /// Creates an empty registry. The number of a forgotten series is given again once
-    /// `open_segment` is a later one.
-    pub(crate) fn new(open_segment: OpenSegment) -> Self {
+    /// `open_segment` is a later one. `seed` is a secret of the process.
+    pub(crate) fn new(open_segment: OpenSegment, seed: u64) -> Self {
         Self {
             open_segment,
+            seed,
             ..Self::default()
         }
     }
@@ -93,42 +103,69 @@ impl Registry {
         self.bytes
     }
 
-    /// Returns the series that was sent before with labels whose bytes hash to `key`. Decodes no
-    /// label.
-    ///
-    /// The key is a 128-bit hash with a secret seed of the process, so senders cannot make two
-    /// label sets collide.
-    pub(crate) fn recall(&self, key: u128) -> Option<Slot> {
-        let (slot, generation) = *self.sent.get(&key)?;
-        let tenure = &self.tenures[slot as usize];
+    /// Returns the series that was sent before with labels whose bytes have this key, see [`Sent`].
+    /// Decodes no label. `before` is the series before it in the request.
+    #[inline]
+    pub(crate) fn recall(&self, key: u128, before: Option<Slot>) -> Option<Slot> {
+        let guessed = before.and_then(|before| self.sent.guess(before, key));
+        let slot = match guessed {
+            Some(slot) => slot,
+            None => self.search(key, before)?,
+        };
 
-        if tenure.generation() != generation {
-            return None;
-        }
-
-        tenure.used_in(self.eras.current());
+        self.tenures[slot as usize].used_in(self.eras.current());
         Some(slot)
     }
 
-    /// Remembers a key for [`Registry::recall`].
-    pub(crate) fn remember(&mut self, key: u128, slot: Slot) {
+    /// Finds a series that did not come where it was expected, and expects it there from now on.
+    fn search(&self, key: u128, before: Option<Slot>) -> Option<Slot> {
+        if let Some(slot) = self.sent.find(key) {
+            if let Some(before) = before {
+                self.sent.note(before, slot);
+            }
+
+            return Some(slot);
+        }
+
+        let (slot, generation) = self.sent.find_other(key)?;
+        (self.tenures[slot as usize].generation() == generation).then_some(slot)
+    }
+
+    /// Remembers a key for [`Registry::recall`], and that the series came after `before` in its
+    /// request.
+    pub(crate) fn remember(&mut self, key: u128, slot: Slot, before: Option<Slot>) {
         self.bound_sent();
 
         let generation = self.tenures[slot as usize].generation();
-        if self.sent.insert(key, (slot, generation)).is_none() {
-            self.bytes += size::SENT;
+        self.bytes += match self.sent.remember(key, slot, generation) {
+            Remembered::Own => size::KEY,
+            Remembered::Other => size::SENT,
+            Remembered::Known => 0,
+        };
+
+        if let Some(before) = before {
+            self.sent.note(before, slot);
         }
     }
 
     /// Returns the slot of a label set, if it is known.
     pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
-        self.find_by_id(labels.series_id())
-    }
+        let found = self.slots.find(self.hash(labels.encoded()), |slot| {
+            self.has_labels(slot, labels)
+        });
+        let slot = found?;
 
-    pub(super) fn find_by_id(&self, id: SeriesId) -> Option<Slot> {
-        let slot = *self.slots.get(&id)?;
         self.tenures[slot as usize].used_in(self.eras.current());
         Some(slot)
+    }
+
+    pub(super) fn hash(&self, encoded: &[u8]) -> u64 {
+        xxh3_64_with_seed(encoded, self.seed)
+    }
+
+    fn has_labels(&self, slot: Slot, labels: &Labels) -> bool {
+        let held = self.series.of(slot).iter().map(|pair| self.pair(*pair));
+        held.map(|pair| (&*pair.name, &*pair.value)).eq(labels)
     }
 
     /// Checks whether one more series fits the limits of the tenant.
@@ -164,24 +201,24 @@ impl Registry {
     /// # Panics
     /// At 2^32 series. The limit of series per tenant is far lower.
     pub(crate) fn intern(&mut self, labels: &Labels) -> Slot {
-        let id = labels.series_id();
-        if let Some(slot) = self.find_by_id(id) {
+        if let Some(slot) = self.find(labels) {
             return slot;
         }
 
         let slot = self.take_slot();
-        let pairs: Box<[PairId]> = labels
-            .iter()
-            .map(|(name, value)| self.intern_pair(name, value))
-            .collect();
+        let mut pairs = std::mem::take(&mut self.scratch);
+        pairs.clear();
 
-        for &pair in &pairs {
+        for (name, value) in labels {
+            let pair = self.intern_pair(name, value);
             self.pair_mut(pair).postings.insert(slot);
+            pairs.push(pair);
         }
 
-        self.bytes += size::SERIES + pairs.len() * size::POSTING;
-        self.series[slot as usize] = pairs;
-        self.slots.insert(id, slot);
+        let places = self.series.set(slot, &pairs);
+        self.bytes += size::SERIES + pairs.len() * size::POSTING + places * size::PAIR_OF_SERIES;
+        self.scratch = pairs;
+        self.slots.insert(self.hash(labels.encoded()), slot);
         self.order.waiting.push_back(slot);
 
         slot
@@ -197,7 +234,8 @@ impl Registry {
 
         let slot =
             Slot::try_from(self.series.len()).expect("a registry has fewer than 2^32 series");
-        self.series.push(Box::default());
+        self.series.push();
+        self.sent.push();
         self.tenures.push(Tenure::new(era));
         self.bytes += size::SLOT;
 
@@ -265,7 +303,7 @@ impl Registry {
     /// Puts the labels of a series into `builder`, which is cleared first.
     pub(crate) fn labels_into(&self, slot: Slot, builder: &mut LabelsBuilder) {
         builder.clear();
-        for &pair in &self.series[slot as usize] {
+        for &pair in self.series.of(slot) {
             let pair = self.pair(pair);
             builder.push(&pair.name, &pair.value);
         }

@@ -83,7 +83,7 @@ impl SharedRegistry {
                 let registry = self.read();
                 pairs.extend(
                     step.iter()
-                        .flat_map(|slot| registry.series[*slot as usize].iter().copied()),
+                        .flat_map(|slot| registry.series.of(*slot).iter().copied()),
                 );
             }
 

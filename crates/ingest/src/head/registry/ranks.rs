@@ -111,7 +111,7 @@ impl Registry {
         let metric = key.len();
         key.push(0);
 
-        for pair in &self.series[slot as usize] {
+        for pair in self.series.of(slot) {
             let rank = ranks
                 .by_pair
                 .get(*pair as usize)

@@ -37,9 +37,9 @@ enum Judged {
 
 impl SharedRegistry {
     /// Creates an empty registry, see [`Registry::new`].
-    pub(crate) fn new(open_segment: OpenSegment) -> Self {
+    pub(crate) fn new(open_segment: OpenSegment, seed: u64) -> Self {
         Self {
-            registry: RwLock::new(Registry::new(open_segment)),
+            registry: RwLock::new(Registry::new(open_segment, seed)),
             ordering: tokio::sync::Mutex::default(),
         }
     }

@@ -4,15 +4,22 @@
 //! full, and each allocation has sixteen bytes of its own. A test compares them with what is really
 //! allocated.
 
-/// The slot of a series, which stays when the series is forgotten.
-pub(super) const SLOT: usize = 40;
+/// The slot of a series, which stays when the series is forgotten: its key, its follower, its
+/// tenure, and the place of its label pairs.
+pub(super) const SLOT: usize = 34;
 
-/// A series without its label pairs and its slot: its entries in the other tables and in the order,
-/// and the head of its list.
-pub(super) const SERIES: usize = 96;
+/// The place of a label pair in the list of a series, which stays as well.
+pub(super) const PAIR_OF_SERIES: usize = 4;
 
-/// One label pair of a series: an entry in the series' list and one in the pair's postings.
-pub(super) const POSTING: usize = 8;
+/// A series without its label pairs and its slot: its entries in the table of labels and in the
+/// order.
+pub(super) const SERIES: usize = 28;
+
+/// The entry of a series in the table of keys.
+pub(super) const KEY: usize = 14;
+
+/// One label pair of a series: an entry in the pair's postings.
+pub(super) const POSTING: usize = 4;
 
 /// The slot of a label pair, which stays when the pair is removed.
 pub(super) const PAIR_PLACE: usize = 80;
@@ -24,7 +31,7 @@ pub(super) const PAIR: usize = 240;
 /// A label name without its text.
 pub(super) const NAME: usize = 800;
 
-/// An entry for the bytes in which a series was sent.
+/// An entry for other bytes in which a series was sent.
 pub(super) const SENT: usize = 48;
 
 #[cfg(test)]
@@ -82,7 +89,7 @@ mod tests {
             .unwrap();
 
             let slot = registry.intern(&set);
-            registry.remember(at as u128, slot);
+            registry.remember(at as u128 + 1, slot, None);
         }
 
         let allocated = HELD.get() - before;
