@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use duramen_model::{BlockId, ErrorKind};
+use object_store::path::Path;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +51,17 @@ pub enum Error {
         other: BlockId,
     },
 
+    /// What a block holds is not what its entry or its own files say.
+    #[error("{what}")]
+    Fault { what: String },
+
+    #[error("an object cannot be read. key=`{key}`")]
+    Store {
+        key: Path,
+        #[source]
+        source: object_store::Error,
+    },
+
     #[error("there is no block to merge")]
     NoInput,
 
@@ -66,8 +78,12 @@ impl Error {
             Self::Manifest(error) => error.kind(),
             Self::Source(error) => error.kind(),
             Self::Mixed { .. } | Self::NoInput | Self::FolderName { .. } => ErrorKind::Invalid,
-            Self::Entry { .. } => ErrorKind::Corrupt,
-            Self::Disk { .. } | Self::Stopped => ErrorKind::Unavailable,
+            Self::Entry { .. } | Self::Fault { .. } => ErrorKind::Corrupt,
+            Self::Store {
+                source: object_store::Error::NotFound { .. },
+                ..
+            } => ErrorKind::Corrupt,
+            Self::Disk { .. } | Self::Store { .. } | Self::Stopped => ErrorKind::Unavailable,
         }
     }
 }

@@ -15,9 +15,11 @@
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
 //! - [`open`]: the open blocks of a process, with their caches. `metrics`: what these count.
 //! - [`merge()`]: makes one output of several blocks, or writes one block again.
+//! - [`audit()`]: reads all of a block and names the first fault.
 //! - [`local`]: blocks in local folders, outside of a store.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
+mod audit;
 mod disk_store;
 pub mod error;
 pub mod local;
@@ -29,6 +31,7 @@ pub mod publish;
 pub mod staged;
 mod verify;
 
+pub use audit::{Audited, audit};
 pub use duramen_block::{GetCost, HedgeMetrics, Hedges};
 pub use error::Error;
 pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};

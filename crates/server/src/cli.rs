@@ -4,12 +4,14 @@
 //! [`explain`] is a client of a running process; [`blocks`] works offline; the other commands only
 //! read the settings.
 
+mod answer;
 mod blocks;
 mod explain;
 
 use std::future::Future;
 use std::process::ExitCode;
 
+use answer::Answer;
 use anyhow::Context;
 pub use blocks::Blocks;
 pub use explain::Explain;
@@ -29,7 +31,7 @@ pub enum Command {
     CheckConfig(Box<Settings>),
     /// Ask a running process.
     Client(Client),
-    /// Merge blocks or write them again, offline.
+    /// Look at blocks, merge them or write them again, offline.
     Blocks(Box<Blocks>),
 }
 
@@ -65,7 +67,8 @@ impl Command {
             Self::CheckConfig(settings) => check_config(&settings)?,
             Self::Client(Client::Explain(command)) => {
                 let runtime = Builder::new_current_thread();
-                return Ok(print_answer(runtime, explain::ask(&command)));
+                let answer = async { explain::ask(&command).await.map(Answer::good) };
+                return Ok(print_answer(runtime, answer));
             }
             Self::Blocks(command) => {
                 let runtime = Builder::new_multi_thread();
@@ -85,14 +88,18 @@ impl Command {
 )]
 fn print_answer(
     mut runtime: Builder,
-    command: impl Future<Output = anyhow::Result<String>>,
+    command: impl Future<Output = anyhow::Result<Answer>>,
 ) -> ExitCode {
     let runtime = runtime.enable_all().build().context("start");
 
     match runtime.and_then(|runtime| runtime.block_on(command)) {
-        Ok(text) => {
+        Ok(Answer { text, is_good }) => {
             println!("{}", text.trim_end());
-            ExitCode::SUCCESS
+            if is_good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("error: {error:#}");

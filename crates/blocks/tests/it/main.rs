@@ -6,6 +6,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod audit;
 mod contents;
 mod generate;
 mod inputs;

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value as Json;
+
 use crate::harness::duramen::Duramen;
 use crate::harness::samples::Body;
 use crate::harness::wait::now_ms;
 
 /// Runs `duramen blocks`.
-fn blocks(arguments: &[&str]) -> Output {
+fn blocks_output(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
     command.env_clear().arg("blocks").args(arguments);
     command.output().unwrap()
@@ -19,7 +21,7 @@ fn blocks(arguments: &[&str]) -> Output {
 
 /// Runs `duramen blocks`, which must succeed. Returns what it prints.
 fn done(arguments: &[&str]) -> String {
-    let output = blocks(arguments);
+    let output = blocks_output(arguments);
     let error = String::from_utf8_lossy(&output.stderr);
 
     assert_eq!(output.status.code(), Some(0), "{error}");
@@ -28,7 +30,7 @@ fn done(arguments: &[&str]) -> String {
 
 /// Runs `duramen blocks`, which must end with this code. Returns the error.
 fn failed(code: i32, arguments: &[&str]) -> String {
-    let output = blocks(arguments);
+    let output = blocks_output(arguments);
     let error = String::from_utf8(output.stderr).unwrap();
 
     assert_eq!(output.status.code(), Some(code), "{error}");
@@ -158,6 +160,81 @@ async fn blocks_of_a_tenant_become_one_or_siblings_and_the_store_stays_as_it_is(
     assert_eq!(folders(&rewritten).len(), 2);
 
     assert_eq!(files(&objects), before, "the store is as it was");
+}
+
+#[tokio::test]
+async fn blocks_are_listed_shown_and_verified() {
+    let server = store().await;
+    let store = server.data_dir().join("store");
+    let url = format!("file://{}", store.display());
+    let objects = store.join("t");
+    let before = files(&objects);
+    let of_tenant = ["--tenant", "anonymous", "--store", &url];
+    let said = |task: &str, more: &[&str]| done(&[&[task], &of_tenant[..], more].concat());
+
+    let list = said("ls", &[]);
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 3, "{list}");
+    assert!(lines[0].starts_with("BLOCK"), "{list}");
+
+    let json: Json = serde_json::from_str(&said("ls", &["-o", "json"])).unwrap();
+    let blocks = json.as_array().unwrap();
+    assert_eq!(blocks.len(), 2, "{json}");
+
+    let sum = |count: &str| -> u64 {
+        let counts = blocks.iter().map(|block| &block["entry"][count]);
+        counts.map(|count| count.as_u64().unwrap()).sum()
+    };
+    assert_eq!(sum("samples"), 6, "{json}");
+
+    for (block, line) in blocks.iter().zip(&lines[1..]) {
+        let id = block["block"].as_str().unwrap();
+        assert!(line.starts_with(id), "the same order: {list}");
+
+        let sheet = said("inspect", &["--block", id]);
+        for part in [id, "samples.parquet", "resolution    raw", "flush "] {
+            assert!(sheet.contains(part), "{part}: {sheet}");
+        }
+    }
+
+    let verified = said("verify", &[]);
+    assert_eq!(verified.matches("good   ").count(), 2, "{verified}");
+    assert!(
+        verified.ends_with("2 blocks, 0 with a fault\n"),
+        "{verified}"
+    );
+    assert_eq!(files(&objects), before, "the store is as it was");
+
+    // One of the blocks is damaged. The other is looked at as well.
+    let samples = files(&objects).into_keys();
+    let damaged = samples
+        .into_iter()
+        .find(|path| path.ends_with("samples.parquet"));
+    let damaged = damaged.unwrap();
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    bytes[8] ^= 1;
+    std::fs::write(&damaged, bytes).unwrap();
+
+    let output = blocks_output(&[&["verify"], &of_tenant[..]].concat());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("FAULT  t/"), "{said}");
+    assert!(said.contains("samples.parquet"), "{said}");
+    assert!(said.ends_with("2 blocks, 1 with a fault\n"), "{said}");
+
+    let output = blocks_output(&[&["verify", "-o", "json"], &of_tenant[..]].concat());
+    let json: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let good = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|block| block["ok"] == true);
+    assert_eq!((good.count(), output.status.code()), (1, Some(1)), "{json}");
+
+    // The folder of a block, as it lies in the bucket, has no entry and needs no rank.
+    let folder = damaged.parent().unwrap();
+    let output = blocks_output(&["verify", text(folder)]);
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[tokio::test]

@@ -1,0 +1,274 @@
+//! Looks at blocks: lists them, shows their entries, verifies them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use clap::{Args, ValueEnum};
+use duramen_blocks::{Audited, Error, MergeInput, audit};
+use duramen_model::BlockEntry;
+use duramen_runtime::{Clock, Disk};
+use serde_json::{Value as Json, json};
+
+use super::selection::{Rank, Selection};
+use crate::cli::answer::Answer;
+
+/// The blocks, and the format of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(super) struct Look {
+    #[command(flatten)]
+    selection: Selection,
+
+    /// The format of the output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Look {
+    /// The blocks, the oldest first.
+    async fn blocks(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<MergeInput>> {
+        let mut blocks = self.selection.blocks(Rank::Any, disk, clock).await?;
+        blocks.sort_by_key(|block| (block.entry.stats.min_ts_ms, block.entry.id));
+        Ok(blocks)
+    }
+
+    /// Requests: those of the selection. No block is read.
+    pub(super) async fn list(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Answer> {
+        let blocks = self.blocks(disk, clock).await?;
+
+        let text = match self.output {
+            Format::Text => table(&blocks),
+            Format::Json => printed(&blocks.iter().map(described).collect()),
+        };
+
+        Ok(Answer::good(text))
+    }
+
+    /// Requests: those of the selection. No block is read.
+    pub(super) async fn inspect(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Answer> {
+        let blocks = self.blocks(disk, clock).await?;
+
+        let text = match self.output {
+            Format::Text => blocks.iter().map(sheet).collect::<Vec<_>>().join("\n"),
+            Format::Json => printed(&blocks.iter().map(described).collect()),
+        };
+
+        Ok(Answer::good(text))
+    }
+
+    /// Requests: those of the selection, and those of [`audit`] for each block.
+    pub(super) async fn verify(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Answer> {
+        let blocks = self.blocks(disk, clock).await?;
+        let mut verdicts = Vec::with_capacity(blocks.len());
+
+        for block in &blocks {
+            verdicts.push((block, audit(block).await));
+        }
+
+        let is_good = verdicts.iter().all(|(_, verdict)| verdict.is_ok());
+
+        let text = match self.output {
+            Format::Text => verdicts_in_text(&verdicts),
+            Format::Json => printed(&verdicts.iter().map(verdict_in_json).collect()),
+        };
+
+        Ok(Answer { text, is_good })
+    }
+}
+
+/// What was found of a block.
+type Verdict<'a> = (&'a MergeInput, Result<Audited, Error>);
+
+fn printed(values: &Vec<Json>) -> String {
+    serde_json::to_string_pretty(values).unwrap_or_default()
+}
+
+/// Returns an error with all its causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+
+    text
+}
+
+fn rfc3339(ms: i64) -> String {
+    match DateTime::from_timestamp_millis(ms) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        None => format!("{ms} ms"),
+    }
+}
+
+/// The bytes for each float and histogram; `None` without any.
+fn bytes_per_sample(entry: &BlockEntry) -> Option<f64> {
+    let samples = entry.stats.samples + entry.stats.histograms;
+    (samples > 0).then(|| entry.stats.bytes() as f64 / samples as f64)
+}
+
+/// The entry in its JSON form, with the place of the block and what follows from the entry.
+fn described(block: &MergeInput) -> Json {
+    let entry = &block.entry;
+
+    json!({
+        "block": entry.id.to_string(),
+        "directory": block.directory.as_ref(),
+        "first": rfc3339(entry.stats.min_ts_ms),
+        "last": rfc3339(entry.stats.max_ts_ms),
+        "bytes": entry.stats.bytes(),
+        "bytesPerSample": bytes_per_sample(entry),
+        "entry": entry,
+    })
+}
+
+fn verdict_in_json((block, verdict): &Verdict<'_>) -> Json {
+    let mut json = described(block);
+
+    match verdict {
+        Ok(_) => json["ok"] = true.into(),
+        Err(error) => {
+            json["ok"] = false.into();
+            json["fault"] = chain(error).into();
+        }
+    }
+
+    json
+}
+
+fn table(blocks: &[MergeInput]) -> String {
+    let mut text = format!(
+        "{:<26}  {:>5}  {:<24}  {:<24}  {:>9}  {:>12}  {:>10}  {:>13}  {:>8}\n",
+        "BLOCK", "LEVEL", "FIRST", "LAST", "SERIES", "SAMPLES", "HISTOGRAMS", "BYTES", "B/SAMPLE"
+    );
+
+    for MergeInput { entry, .. } in blocks {
+        let stats = &entry.stats;
+        let each = bytes_per_sample(entry).map_or_else(String::new, |each| format!("{each:.3}"));
+
+        let _ = writeln!(
+            text,
+            "{:<26}  {:>5}  {:<24}  {:<24}  {:>9}  {:>12}  {:>10}  {:>13}  {each:>8}",
+            entry.id.to_string(),
+            entry.level,
+            rfc3339(stats.min_ts_ms),
+            rfc3339(stats.max_ts_ms),
+            stats.series,
+            stats.samples,
+            stats.histograms,
+            stats.bytes(),
+        );
+    }
+
+    text
+}
+
+/// All that the entry says, a line for each.
+fn sheet(block: &MergeInput) -> String {
+    let entry = &block.entry;
+    let stats = &entry.stats;
+    let resolution = entry.resolution_ms;
+
+    let names = stats.names.as_ref();
+    let names = names.map(|names| format!("{:?} to {:?}", names.first, names.last));
+
+    let order = |order: &duramen_model::Order| {
+        format!(
+            "flush {} of writer {}, opened {}",
+            order.flush, order.writer, order.opened
+        )
+    };
+
+    let mut lines = vec![
+        ("block", entry.id.to_string()),
+        ("directory", block.directory.to_string()),
+        ("level", entry.level.to_string()),
+        ("first", rfc3339(stats.min_ts_ms)),
+        ("last", rfc3339(stats.max_ts_ms)),
+        (
+            "resolution",
+            resolution.map_or_else(|| "raw".to_owned(), |ms| format!("{ms} ms")),
+        ),
+        ("names", names.unwrap_or_else(|| "none".to_owned())),
+        ("oldest", order(&entry.order.min)),
+        ("newest", order(&entry.order.max)),
+        ("series", stats.series.to_string()),
+        ("samples", stats.samples.to_string()),
+        ("histograms", stats.histograms.to_string()),
+        ("exemplars", stats.exemplars.to_string()),
+        ("families", stats.families.to_string()),
+        ("bytes", stats.bytes().to_string()),
+    ];
+
+    if let Some(each) = bytes_per_sample(entry) {
+        lines.push(("bytes/sample", format!("{each:.3}")));
+    }
+
+    let mut text = String::new();
+
+    for (name, value) in lines {
+        let _ = writeln!(text, "{name:<13} {value}");
+    }
+
+    for file in &stats.files {
+        let _ = writeln!(text, "{:<20} {:>13} bytes", file.name, file.bytes);
+    }
+
+    let _ = writeln!(text, "{:<20} {:>13} bytes", "meta", stats.meta_bytes);
+    text
+}
+
+fn verdicts_in_text(verdicts: &[Verdict<'_>]) -> String {
+    let mut text = String::new();
+
+    for (block, verdict) in verdicts {
+        let directory = &block.directory;
+
+        let _ = match verdict {
+            Ok(read) => writeln!(
+                text,
+                "good   {directory}: {} series, {} samples, {} histograms, {} exemplars, {} families, {} bytes",
+                read.series,
+                read.samples,
+                read.histograms,
+                read.exemplars,
+                read.families,
+                read.bytes
+            ),
+            Err(error) => writeln!(text, "FAULT  {directory}: {}", chain(error)),
+        };
+    }
+
+    let faults = verdicts.iter().filter(|(_, verdict)| verdict.is_err());
+    let _ = writeln!(
+        text,
+        "{} blocks, {} with a fault",
+        verdicts.len(),
+        faults.count()
+    );
+    text
+}

@@ -1,0 +1,163 @@
+//! Which blocks a command works on: folders, or the live blocks of a tenant.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use duramen_blocks::MergeInput;
+use duramen_blocks::local::{self, LocalBlock};
+use duramen_bucket::{Bucket, StoreUrl, Tenants, WriterIdentity, keys};
+use duramen_manifest::Manifests;
+use duramen_model::{BlockEntry, BlockId, Incarnation, TenantId, TenantName, WriterId};
+use duramen_runtime::{Clock, Disk};
+
+use crate::config::settings::Settings;
+use crate::roles::open_bucket;
+
+/// The blocks of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(super) struct Selection {
+    /// Folders of blocks, or folders that contain such folders. A block folder has a file `meta`.
+    #[arg(value_name = "FOLDER", required_unless_present = "tenant")]
+    inputs: Vec<PathBuf>,
+
+    /// Takes the live blocks of this tenant in a store, instead of folders.
+    #[arg(long, value_name = "NAME", conflicts_with = "inputs")]
+    tenant: Option<String>,
+
+    /// The store of --tenant, as for the server. Other settings of the store, such as keys for S3,
+    /// come from --config or from DURAMEN_ variables.
+    #[arg(long, value_name = "URL", requires = "tenant")]
+    store: Option<String>,
+
+    /// The file of settings that says where the store of --tenant is.
+    #[arg(long, value_name = "FILE", requires = "tenant")]
+    config: Option<PathBuf>,
+
+    /// Takes only this block of the tenant. May be given several times.
+    #[arg(long = "block", value_name = "ID", requires = "tenant")]
+    blocks: Vec<BlockId>,
+}
+
+/// How the blocks of folders rank among each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// As their entries say. Several blocks must all have one.
+    ByEntry,
+    /// As they are given: the earlier wins.
+    AsGiven,
+    /// It does not matter.
+    Any,
+}
+
+impl Selection {
+    /// Returns the blocks, of which there is at least one.
+    pub(super) async fn blocks(
+        &self,
+        rank: Rank,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<MergeInput>> {
+        let blocks = match &self.tenant {
+            Some(tenant) => self.of_tenant(tenant, disk, clock).await?,
+            None => self.of_folders(rank, disk)?,
+        };
+
+        anyhow::ensure!(!blocks.is_empty(), "there is no block");
+        Ok(blocks)
+    }
+
+    fn of_folders(&self, rank: Rank, disk: &Arc<dyn Disk>) -> anyhow::Result<Vec<MergeInput>> {
+        let mut blocks: Vec<LocalBlock> = Vec::new();
+
+        for path in &self.inputs {
+            let found = local::find(&**disk, path)?;
+            anyhow::ensure!(!found.is_empty(), "no block is in {}", path.display());
+            blocks.extend(found);
+        }
+
+        let unranked = blocks.iter().find(|block| block.entry.is_none());
+
+        if let Some(block) = unranked
+            && blocks.len() > 1
+            && rank == Rank::ByEntry
+        {
+            anyhow::bail!(
+                "{} has no entry.json, so its rank among the inputs is not known: --in-order ranks them as they are given",
+                block.folder.display()
+            );
+        }
+
+        let mut inputs = Vec::new();
+
+        for (at, block) in (0..).zip(&blocks) {
+            let given = (rank == Rank::AsGiven).then_some(at);
+            inputs.push(block.input(disk, given)?);
+        }
+
+        Ok(inputs)
+    }
+
+    /// Returns the live blocks of a tenant.
+    ///
+    /// Requests: those of reading the register of tenants and the manifest once.
+    async fn of_tenant(
+        &self,
+        tenant: &str,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<MergeInput>> {
+        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
+        let url = settings.config.store_url()?;
+
+        // To open a store in a directory would create the directory.
+        if let StoreUrl::File(path) = &url {
+            anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
+        }
+
+        let bucket = open_bucket(&settings.config, disk, clock)?;
+        let name = TenantName::parse(tenant)?;
+
+        // The name of a writer of nothing: nothing is written under it.
+        let identity = WriterIdentity {
+            writer: WriterId(clock.new_ulid()),
+            epoch: 0,
+            incarnation: Incarnation(clock.new_ulid()),
+        };
+
+        let register = Tenants::open(bucket.clone(), identity.writer).await?;
+        let id = register
+            .lookup(&name)
+            .with_context(|| format!("the store has no tenant {tenant}"))?;
+
+        let state = Manifests::new(bucket.clone(), Arc::clone(clock), identity)
+            .refresh(id)
+            .await?;
+
+        for block in &self.blocks {
+            anyhow::ensure!(
+                state.blocks.contains_key(block),
+                "{block} is no live block of {tenant}"
+            );
+        }
+
+        let is_wanted =
+            |entry: &&Arc<BlockEntry>| self.blocks.is_empty() || self.blocks.contains(&entry.id);
+
+        Ok(state
+            .blocks
+            .values()
+            .filter(is_wanted)
+            .map(|entry| of_store(&bucket, id, entry))
+            .collect())
+    }
+}
+
+fn of_store(bucket: &Bucket, tenant: TenantId, entry: &BlockEntry) -> MergeInput {
+    MergeInput {
+        entry: entry.clone(),
+        store: bucket.store(),
+        directory: keys::block(tenant, entry),
+    }
+}
