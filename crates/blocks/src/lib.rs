@@ -13,7 +13,8 @@
 //! - [`staged`]: the directory for staged blocks, and a staged block as a source of series.
 //! - `verify`: compares the bytes of a staged block with its checksums while they are uploaded.
 //! - [`publish`]: uploads a block, `meta` last, and commits a flush.
-//! - [`open`]: the open blocks of a process, with their caches. `metrics`: what these count.
+//! - [`open`]: opens blocks, with the caches of a process. `open_blocks`: which ones stay open.
+//!   `metrics`: what these count.
 //! - [`merge()`]: makes one output of several blocks, or writes one block again.
 //! - [`audit()`]: reads all of a block and names the first fault.
 //! - [`local`]: blocks in local folders, outside of a store.
@@ -27,6 +28,7 @@ pub mod merge;
 pub mod metadata;
 mod metrics;
 pub mod open;
+mod open_blocks;
 pub mod publish;
 pub mod staged;
 mod verify;

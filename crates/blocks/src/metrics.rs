@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duramen_block::{OpenOptions, TierCounts};
 use duramen_metrics::{Collected, CollectedValue, Collector, MetricFamily, MetricKind, Number};
 
-use crate::open::OpenBlocks;
+use crate::open_blocks::OpenBlocks;
 
 /// Reads the tiers when the metrics are collected.
 #[derive(Debug)]

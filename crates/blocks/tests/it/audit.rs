@@ -13,6 +13,9 @@ async fn block(store: &mut Store, seed: u64) -> MergeInput {
     store.add(&data, 1, seed).await
 }
 
+/// Changes what the entry of a block says.
+type Lie = fn(&mut MergeInput);
+
 /// Audits a block that has a fault. Returns its text with all causes.
 async fn fault(block: &MergeInput) -> String {
     let error = audit(block).await.expect_err("the block has a fault");
@@ -105,7 +108,7 @@ async fn an_entry_that_lies_is_found() {
         seed += 1;
     };
 
-    let lies: [(&str, fn(&mut MergeInput)); 8] = [
+    let lies: [(&str, Lie); 8] = [
         ("series", |block| block.entry.stats.series += 1),
         ("samples", |block| block.entry.stats.samples -= 1),
         ("histograms", |block| block.entry.stats.histograms += 1),
