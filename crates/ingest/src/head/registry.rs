@@ -25,7 +25,8 @@ mod size;
 mod slots;
 mod table;
 
+use self::interned::Pair;
 pub(crate) use self::interned::Registry;
-use self::interned::{Pair, PairId};
+use self::lists::PairId;
 pub(crate) use self::shared::SharedRegistry;
 pub(crate) use self::slots::{OpenSegment, Slot, SlotPin};

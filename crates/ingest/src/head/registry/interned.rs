@@ -10,7 +10,7 @@ use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::{Xxh3Builder, xxh3_64_with_seed};
 
-use super::lists::PairLists;
+use super::lists::{PairId, PairLists};
 use super::sent::{Remembered, Sent};
 use super::size;
 use super::slots::{Eras, OpenSegment, Slot, SlotPin, Tenure, Vacant};
@@ -43,8 +43,6 @@ pub(crate) struct Registry {
     /// The memory of the registry, see [`size`].
     pub(super) bytes: usize,
 }
-
-pub(super) type PairId = u32;
 
 /// A label name and its values.
 #[derive(Debug)]

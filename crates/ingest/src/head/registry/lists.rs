@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::PairId;
 use super::slots::Slot;
 use crate::head::column::Column;
+
+/// The number of a label pair.
+pub(super) type PairId = u32;
 
 /// Pairs of a page, which is made at once.
 const PAGE: usize = 4096;
