@@ -11,9 +11,6 @@ use super::{Pair, PairId, Registry, Slot, size};
 /// Series that are removed from the index in one step: some ten thousand postings.
 const UNLINKED_AT_ONCE: usize = 256;
 
-/// A table is shrunk if its capacity is more than so many times its length.
-const ROOM_KEPT: usize = 4;
-
 impl SharedRegistry {
     /// Ends an era and forgets the series that nobody uses any more, see [`super::slots`]. Returns
     /// how many.
@@ -169,7 +166,7 @@ impl Registry {
         self.sent.give_room_back();
 
         for name in self.names.values_mut() {
-            if is_roomy(name.values.capacity(), name.values.len()) {
+            if size::is_roomy(name.values.capacity(), name.values.len()) {
                 name.values.shrink_to_fit();
             }
         }
@@ -184,10 +181,6 @@ impl Registry {
             self.sent.clear_others();
         }
     }
-}
-
-pub(super) const fn is_roomy(capacity: usize, len: usize) -> bool {
-    capacity > ROOM_KEPT * len + 1024
 }
 
 #[cfg(test)]

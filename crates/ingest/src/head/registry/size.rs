@@ -34,6 +34,14 @@ pub(super) const NAME: usize = 800;
 /// An entry for other bytes in which a series was sent.
 pub(super) const SENT: usize = 48;
 
+/// A table is shrunk if its capacity is more than so many times its length.
+const ROOM_KEPT: usize = 4;
+
+/// Whether a table of this capacity is shrunk.
+pub(super) const fn is_roomy(capacity: usize, len: usize) -> bool {
+    capacity > ROOM_KEPT * len + 1024
+}
+
 #[cfg(test)]
 mod tests {
     use std::alloc::{GlobalAlloc, Layout, System};

@@ -48,7 +48,7 @@ impl SlotTable {
 
     /// Shrinks the table if it is mostly empty.
     pub(super) fn give_room_back(&mut self) {
-        if super::forgetting::is_roomy(self.entries.capacity(), self.entries.len()) {
+        if super::size::is_roomy(self.entries.capacity(), self.entries.len()) {
             self.entries.shrink_to_fit(|(part, _)| spread(*part));
         }
     }
