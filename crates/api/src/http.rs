@@ -31,6 +31,7 @@ pub use admin::metrics_page::MetricsPage;
 pub use config::{BodyBounds, ConnectionBounds, Tenancy};
 pub use edge::metrics::HttpMetrics;
 pub use edge::serve::{Serving, serve};
+pub use edge::starting::Starting;
 pub use edge::{EdgeState, operator_router, router};
 pub use remote_read::RemoteReadMetrics;
 pub use request::door::Door;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duramen_bucket::LogLeft;
 use duramen_model::{TenantId, TenantName};
 use duramen_proto::Version;
 use duramen_source::{HeadSnapshot, Heads};
+use tracing::{info, warn};
 
 use crate::admit::{Admitted, admit};
 use crate::commit::CommitHandle;
@@ -153,6 +155,24 @@ impl Ingester {
         }
 
         first
+    }
+
+    /// Flushes every tenant for at most `wait_max`, before the process ends. What is not flushed by
+    /// then stays in the log, as after a kill: the next start replays it.
+    pub async fn flush_before_end(&self, wait_max: Duration) {
+        let flushed = tokio::select! {
+            biased;
+            flushed = self.flush_all() => flushed,
+            () = self.flusher.clock.sleep(wait_max) => {
+                warn!(?wait_max, "not all samples could be flushed in time; they stay in the log");
+                return;
+            }
+        };
+
+        match flushed {
+            Ok(()) => info!("all samples are flushed"),
+            Err(error) => warn!(%error, "not all samples could be flushed; they stay in the log"),
+        }
     }
 
     /// Stops publishing and waits for running flushes. Returns whether the log still has

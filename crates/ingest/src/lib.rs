@@ -26,7 +26,8 @@
 //!   `references.rs`: the series that records refer to.
 //! - `room.rs`: the space that the log leaves free on its disk.
 //!
-//! At the start, `start.rs` puts the parts together and replays the log.
+//! At the start, `start.rs` puts the parts together and replays the log; `progress.rs` tells how far
+//! it is.
 
 mod admit;
 mod block_builder;
@@ -44,6 +45,7 @@ mod memory;
 mod metrics;
 mod order;
 mod permit;
+mod progress;
 mod quarantine;
 mod rebuild;
 mod references;
@@ -67,6 +69,7 @@ pub use intake::{
 };
 pub use metrics::Metrics;
 pub use permit::MemoryPermit;
+pub use progress::ReplayProgress;
 pub use rejection::{Lost, Reason, Rejections};
 pub use report::WriteReport;
 pub use start::{Parts, StartReport};

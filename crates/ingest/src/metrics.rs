@@ -2,6 +2,8 @@
 
 use duramen_metrics::{Counter, Family, Gauge, Registry, label_set};
 
+use crate::progress::ReplayProgress;
+
 /// The metrics of one ingester. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -18,6 +20,8 @@ pub struct Metrics {
     pub(crate) wal_records_lost: Counter,
     pub(crate) wal_samples_lost: Counter,
     pub(crate) replayed_samples: Counter,
+    /// It has no metric of its own: metrics are served after the replay.
+    pub(crate) replay: ReplayProgress,
     pub(crate) forgotten_series: Counter,
     pub(crate) unknown_tenants: Counter,
     pub(crate) quarantined: Gauge,
@@ -82,6 +86,11 @@ impl TenantLabel {
 }
 
 impl Metrics {
+    /// Returns how far the replay of the ingester with these metrics is.
+    pub fn replay(&self) -> &ReplayProgress {
+        &self.replay
+    }
+
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "duramen_ingest_samples",

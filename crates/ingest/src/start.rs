@@ -279,6 +279,9 @@ impl<'a> Replay<'a> {
         };
 
         let disk = Arc::clone(&flusher.disk);
+        let bytes = duramen_wal::bytes_in(&disk, &flusher.wal_dir).map_err(Error::of_replay)?;
+        flusher.metrics.replay.begin(bytes);
+
         let replayed = Wal::replay(disk, &flusher.wal_dir, flusher.log, config, |entry| {
             Ok(replay.apply(entry)?)
         });
@@ -313,6 +316,7 @@ impl<'a> Replay<'a> {
 
         let head = self.head(&entry.record)?;
         self.report.records += 1;
+        self.flusher.metrics.replay.note(entry.bytes_before);
 
         // If the tenant has another id by now, its flushed position says nothing about records with
         // the old id.

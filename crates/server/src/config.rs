@@ -372,6 +372,13 @@ pub struct FlushConfig {
     #[arg(id = "flush.interval", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub interval: Duration,
+
+    /// The longest time that a process which was asked to end flushes all heads, within
+    /// `http.stop_wait_max`. The next start then has nothing to replay, and nothing is only on this
+    /// disk. 0: it does not flush, ends at once, and the next start replays the log.
+    #[arg(id = "flush.end_wait_max", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub end_wait_max: Duration,
 }
 
 /// Queries.
@@ -506,6 +513,7 @@ impl Default for FlushConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(15 * 60),
+            end_wait_max: Duration::from_secs(20),
         }
     }
 }

@@ -10,6 +10,7 @@ mod querier;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use duramen_api::http::{
@@ -17,6 +18,7 @@ use duramen_api::http::{
 };
 use duramen_ingest::{Ingester, StartReport};
 use duramen_metrics::Registry;
+use duramen_qos::Account;
 use duramen_runtime::{Clock, SystemClock, Tasks};
 pub(crate) use shared::open_bucket;
 use shared::{Lease, Shared};
@@ -34,31 +36,35 @@ pub(crate) struct System {
     ingester: Ingester,
     pub(crate) replayed: StartReport,
     metrics: Arc<MetricsPage>,
-    /// How connections are served.
-    pub(crate) serving: Serving,
     /// The router of all roles.
     pub(crate) router: Router,
 }
 
 impl System {
     /// Probes the store, replays the log and starts the roles.
-    pub(crate) async fn start(settings: Settings, tasks: &Tasks) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        settings: Settings,
+        basics: &Basics,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Self> {
         let mut registry = Registry::default();
         let config_yaml = settings.yaml();
         let config = settings.config;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let (shared, mut lease) = Shared::open(&config, clock, &mut registry).await?;
+        let (shared, mut lease) = Shared::open(&config, basics, &mut registry).await?;
         lease.watch(tasks);
 
+        let metrics = basics.ingest_metrics.clone();
+        metrics.register(&mut registry);
+
         let (ingester, replayed) =
-            ingester::start(&shared, &mut lease, &config, &mut registry, tasks).await?;
+            ingester::start(&shared, &mut lease, &config, metrics, tasks).await?;
         let heads = Arc::new(ingester.clone());
         let disk = disk_cache::open(&shared, &config, &mut registry, tasks).await?;
         let answering = querier::start(&shared, heads, disk, &config, &mut registry);
         shared.live_limits.watch(tasks)?;
 
-        let http_metrics = HttpMetrics::default();
+        let http_metrics = &basics.http_metrics;
         http_metrics.register(&mut registry);
 
         let metrics = Arc::new(MetricsPage::new(registry, {
@@ -81,9 +87,6 @@ impl System {
             Arc::new(process).routes(),
         ];
 
-        let bounds = connection_bounds(&config);
-        let serving = Serving::new(&bounds, &shared.memory, &http_metrics.connections);
-
         Ok(Self {
             config,
             shared,
@@ -91,7 +94,6 @@ impl System {
             ingester,
             replayed,
             metrics,
-            serving,
             router: router(edge, roles),
         })
     }
@@ -104,6 +106,18 @@ impl System {
             ingester: self.ingester.clone(),
             tenant: self.shared.own_tenant.clone(),
             types: self.config.features.type_and_unit_labels(),
+        }
+    }
+
+    /// Flushes at the end of a process that was asked to stop at `stopped`, by the monotonic clock.
+    /// It ends before the process is killed for not having ended.
+    pub(crate) async fn flush(&self, stopped: Duration) {
+        let stopping = self.shared.clock.monotonic().saturating_sub(stopped);
+        let left = self.config.http.stop_wait_max.saturating_sub(stopping);
+        let wait_max = self.config.flush.end_wait_max.min(left);
+
+        if !wait_max.is_zero() {
+            self.ingester.flush_before_end(wait_max).await;
         }
     }
 
@@ -120,6 +134,39 @@ impl System {
         self.lease
             .release(self.ingester.close(), &*self.shared.clock)
             .await;
+    }
+}
+
+/// What a process has before its store is open, so that it can answer from its first moment on.
+#[derive(Debug)]
+pub(crate) struct Basics {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The account that bodies, heads, queries, answers and caches draw from.
+    pub(crate) memory: Arc<Account>,
+    pub(crate) http_metrics: HttpMetrics,
+    pub(crate) ingest_metrics: duramen_ingest::Metrics,
+}
+
+impl Basics {
+    pub(crate) fn new(config: &Config) -> Self {
+        // Only settings that a test makes may leave the size out.
+        let memory = config
+            .memory
+            .bytes_max
+            .map_or_else(Account::unbounded, Account::new);
+
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            memory,
+            http_metrics: HttpMetrics::default(),
+            ingest_metrics: duramen_ingest::Metrics::default(),
+        }
+    }
+
+    /// Returns how connections are served.
+    pub(crate) fn serving(&self, config: &Config) -> Serving {
+        let bounds = connection_bounds(config);
+        Serving::new(&bounds, &self.memory, &self.http_metrics.connections)
     }
 }
 

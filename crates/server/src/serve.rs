@@ -1,16 +1,19 @@
 //! The whole system in one process, from its start to its end.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use anyhow::Context;
-use duramen_api::http;
-use duramen_runtime::Tasks;
+use duramen_api::http::{self, Serving, Starting};
 use duramen_runtime::disk::descriptors;
+use duramen_runtime::{Clock, OnFailure, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::HttpConfig;
 use crate::config::settings::Settings;
-use crate::roles::System;
+use crate::roles::{Basics, System};
 use crate::{signals, welcome};
 
 /// Runs the whole system in this process until a signal or a fatal failure ends it.
@@ -37,24 +40,49 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     ended
 }
 
-/// Starts the system, leaves it in `started`, and answers until the process is to end.
+/// Answers from the first moment on, starts the system and leaves it in `started`, until the
+/// process is to end.
 async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Result<()> {
     for text in settings.unfit() {
         warn!("{text}");
     }
 
     let tasks = Tasks::default();
+    let basics = Basics::new(&settings.config);
+    let shutdown = tasks.shutdown();
 
-    // The ports are bound first, so that a taken port is noticed before the replay. No request is
-    // answered until the replay is done.
+    // The ports are bound first, so that a taken port is noticed before the replay, and requests
+    // are told how far the start is.
     let listeners = Listeners::bind(&settings.config.http).await?;
     let address = listeners.public.local_addr()?;
+    let starting = Arc::new(Edges::new(&basics));
+    let serving = basics.serving(&settings.config);
 
-    let system = started.insert(System::start(settings, &tasks).await?);
+    let answering = {
+        let starting = Arc::clone(&starting);
+        let clock = Arc::clone(&basics.clock);
+        let shutdown = shutdown.clone();
+        let connections = tasks.clone();
+
+        tasks.spawn("listeners", OnFailure::Fatal, async move {
+            answer(
+                listeners,
+                &starting,
+                serving,
+                &connections,
+                &clock,
+                &shutdown,
+            )
+            .await;
+            Ok::<_, Infallible>(())
+        })
+    };
+
+    let system = started.insert(System::start(settings, &basics, &tasks).await?);
+    starting.open(system);
 
     // Signals are watched before the process is announced, because a client may ask for its end at
     // once.
-    let shutdown = tasks.shutdown();
     signals::watch(shutdown.clone(), system.config.http.stop_wait_max)?;
     welcome::say(system, address);
 
@@ -63,8 +91,17 @@ async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Resu
     }
 
     let failed = tasks.failed();
+    let stopped = async {
+        shutdown.cancelled().await;
+        basics.clock.monotonic()
+    };
+
     tokio::select! {
-        () = answer(listeners, system, &tasks, &shutdown) => {}
+        (stopped, _) = async { tokio::join!(stopped, answering) } => {
+            if !tasks.failed().is_cancelled() {
+                system.flush(stopped).await;
+            }
+        }
         // Requests that wait for the failed task would hold up a graceful end for ever.
         () = failed.cancelled() => shutdown.cancel(),
     }
@@ -109,30 +146,54 @@ impl Listeners {
     }
 }
 
+/// The edges of the listeners, which are there before the system is.
+struct Edges {
+    public: Arc<Starting>,
+    operator: Arc<Starting>,
+}
+
+impl Edges {
+    fn new(basics: &Basics) -> Self {
+        let starting = || Starting::new(basics.ingest_metrics.replay().clone());
+        Self {
+            public: starting(),
+            operator: starting(),
+        }
+    }
+
+    /// Lets requests reach the system.
+    fn open(&self, system: &System) {
+        self.operator
+            .open(http::operator_router(system.router.clone()));
+        self.public.open(system.router.clone());
+    }
+}
+
 /// Answers requests at all listeners until `shutdown`.
 async fn answer(
     listeners: Listeners,
-    system: &System,
+    edges: &Edges,
+    serving: Serving,
     tasks: &Tasks,
+    clock: &Arc<dyn Clock>,
     shutdown: &CancellationToken,
 ) {
-    let serve = |listener, router| {
-        let serving = system.serving.clone();
+    let serve = |listener, edge: &Arc<Starting>| {
         http::serve(
             listener,
-            router,
-            serving,
+            edge.router(),
+            serving.clone(),
             tasks,
-            &system.shared.clock,
+            clock,
             shutdown,
         )
     };
 
-    let public = serve(listeners.public, system.router.clone());
+    let public = serve(listeners.public, &edges.public);
 
     let operator = async {
         if let Some(listener) = listeners.operator {
-            serve(listener, http::operator_router(system.router.clone())).await;
+            serve(listener, &edges.operator).await;
         }
     };
 

@@ -41,4 +41,4 @@ pub use record::{ExemplarRow, HistogramRow, OwnedRecord, WriteRecord};
 pub use replay::Entry;
 pub use report::{Damage, Reason, ReplayReport, TornTail};
 pub use reread::reread;
-pub use wal::{SegmentInfo, Wal};
+pub use wal::{SegmentInfo, Wal, bytes_in};

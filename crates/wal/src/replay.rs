@@ -32,6 +32,8 @@ pub struct Entry<'s> {
     pub record: OwnedRecord,
     /// The offset of the record's frame in its segment.
     pub offset: usize,
+    /// The bytes of the log before the record.
+    pub bytes_before: u64,
     bytes: &'s [u8],
     salt: Salt,
     decoder: &'s mut Decoder,
@@ -292,6 +294,10 @@ impl Replay {
             position: last,
             record,
             offset,
+            bytes_before: self
+                .report
+                .bytes
+                .saturating_sub((bytes.len() - offset) as u64),
             bytes,
             salt: Salt::new(self.writer, segment),
             decoder: &mut self.decoder,

@@ -102,6 +102,19 @@ impl Directory {
         Ok(listing)
     }
 
+    /// Returns the bytes of all segments.
+    pub(crate) fn bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+
+        for segment in self.list()?.segments {
+            let path = self.segment_path(segment);
+            let stat = self.disk.stat(&path).map_err(Error::disk("stat", &path))?;
+            bytes += stat.length;
+        }
+
+        Ok(bytes)
+    }
+
     pub(crate) fn read(&self, segment: SegmentId) -> Result<Vec<u8>, Error> {
         let path = self.segment_path(segment);
         self.disk.read(&path).map_err(Error::disk("read", path))

@@ -484,6 +484,11 @@ impl fmt::Debug for Wal {
     }
 }
 
+/// Returns the size of the log in `dir` in bytes.
+pub fn bytes_in(disk: &Arc<dyn Disk>, dir: &Path) -> Result<u64> {
+    Directory::of_another(Arc::clone(disk), dir).bytes()
+}
+
 fn create(directory: &Directory, writer: WriterId, open: SegmentInfo) -> Result<Created> {
     let SegmentInfo {
         id: segment,

@@ -1,6 +1,6 @@
 //! The layers that all requests pass, whatever their handler.
 //!
-//! For a connection: [`serve`] takes it and ends it, [`crowd`] limits how many are open, [`link`]
+//! Before the roles are there, [`starting`] answers for them. For a connection: [`serve`] takes it and ends it, [`crowd`] limits how many are open, [`link`]
 //! tells when its client has kept it waiting for too long, and [`head_errors`] answers heads that
 //! are not HTTP. For a request: [`habits`] normalizes its path, [`metrics`] counts it, [`cors`]
 //! tells which pages may send it, [`compression`] compresses the answer, [`panics`] answers when a
@@ -16,6 +16,7 @@ pub(crate) mod metrics;
 mod panics;
 mod plain;
 pub(crate) mod serve;
+pub(crate) mod starting;
 
 use std::sync::Arc;
 

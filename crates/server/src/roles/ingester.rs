@@ -7,7 +7,6 @@ use axum::Router;
 use duramen_api::http::{IngesterState, Intake};
 use duramen_blocks::Staging;
 use duramen_ingest::{Ingester, StartReport};
-use duramen_metrics::Registry;
 use duramen_model::ErrorKind;
 use duramen_runtime::Tasks;
 
@@ -19,12 +18,9 @@ pub(crate) async fn start(
     shared: &Shared,
     lease: &mut Lease,
     config: &Config,
-    registry: &mut Registry,
+    metrics: duramen_ingest::Metrics,
     tasks: &Tasks,
 ) -> anyhow::Result<(Ingester, StartReport)> {
-    let metrics = duramen_ingest::Metrics::default();
-    metrics.register(registry);
-
     let settings = duramen_ingest::Config {
         flush_interval: config.flush.interval,
         head_bytes_max: config.head.bytes_max,

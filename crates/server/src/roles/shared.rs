@@ -17,6 +17,7 @@ use duramen_qos::Account;
 use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, Tasks, Workers};
 use duramen_settings::Secret;
 
+use super::Basics;
 use crate::config::Config;
 
 /// The longest time that a clean end waits for the store.
@@ -58,9 +59,12 @@ impl Shared {
     /// Reads the limits, opens the data directory and the store, and claims the store.
     pub(crate) async fn open(
         config: &Config,
-        clock: Arc<dyn Clock>,
+        basics: &Basics,
         registry: &mut Registry,
     ) -> anyhow::Result<(Self, Lease)> {
+        let clock = Arc::clone(&basics.clock);
+        let memory = Arc::clone(&basics.memory);
+
         let live_limits = LiveLimits::open(
             config.limits_file.clone(),
             config.limits(),
@@ -80,11 +84,6 @@ impl Shared {
 
         let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
 
-        // Only settings that a test makes may leave the size out.
-        let memory = config
-            .memory
-            .bytes_max
-            .map_or_else(Account::unbounded, Account::new);
         crate::memory::register(&memory, registry);
 
         let own_tenant = TenantName::parse(if config.multi_tenancy {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use duramen_testkit::s3::{Fault, Op, Rule, S3, S3Options, When};
 
 use crate::harness::duramen::Duramen;
+use crate::harness::http::Request;
 use crate::harness::process::{Process, free_address};
 use crate::harness::samples::Body;
 use crate::harness::wait::{now_ms, until};
@@ -175,6 +176,109 @@ async fn sigterm_ends_cleanly_and_loses_nothing() {
 
         assert_eq!(server.value("m", now + 9).await.as_deref(), Some("9"));
     }
+}
+
+#[tokio::test]
+async fn a_clean_end_leaves_nothing_in_the_log_alone() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let now = now_ms();
+    let mut first = Duramen::on(&s3).await;
+
+    first
+        .write(Body::default().sample("m", now, 1.0).snappy())
+        .await;
+    first.stop().await;
+
+    let mut other = Duramen::on(&s3).await;
+    assert_eq!(other.value("m", now).await.as_deref(), Some("1"));
+    other.stop().await;
+
+    first.start().await;
+    assert_eq!(first.value("m", now).await.as_deref(), Some("1"));
+    assert_eq!(
+        first.metric("duramen_wal_replayed_samples_total").await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_clean_end_that_must_not_flush_leaves_samples_in_the_log() {
+    let now = now_ms();
+    let mut server = Duramen::with(&["--flush-end-wait-max", "0s"]).await;
+
+    server
+        .write(Body::default().sample("m", now, 1.0).snappy())
+        .await;
+    server.stop().await;
+    server.start().await;
+
+    assert_eq!(server.value("m", now).await.as_deref(), Some("1"));
+    assert_eq!(
+        server.metric("duramen_wal_replayed_samples_total").await,
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_clean_end_whose_store_is_away_ends_in_time_and_loses_nothing() {
+    let now = now_ms();
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let mut server = Duramen::on_with(&s3, &["--flush-end-wait-max", "1s"]).await;
+
+    server
+        .write(Body::default().sample("m", now, 1.0).snappy())
+        .await;
+
+    s3.set_outage(true);
+    server.stop().await;
+    s3.set_outage(false);
+
+    server.start().await;
+    assert_eq!(server.value("m", now).await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn from_its_first_moment_a_process_says_that_it_lives_and_how_far_its_start_is() {
+    // A store that takes connections and says nothing.
+    let store = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", store.local_addr().unwrap());
+    let mut server =
+        Duramen::stopped(&["--store", "s3://test/duramen", "--s3-endpoint", &endpoint]);
+
+    server.spawn();
+    let address = server.address;
+
+    until("an answer", PATIENCE, async || {
+        let answer = Request::get("/-/healthy", &[]).send(address).await.ok()?;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+
+    let ready = server.get("/-/ready", &[]).await;
+    assert_eq!(
+        (ready.status, ready.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(
+        ready.text().starts_with("duramen starts"),
+        "{}",
+        ready.text()
+    );
+
+    let query = server.get("/api/v1/query", &[("query", "up")]).await;
+    assert_eq!(query.status, 503);
+    assert!(
+        query.text().contains(r#""errorType":"unavailable""#),
+        "{}",
+        query.text()
+    );
+
+    let write = server
+        .push(Body::default().sample("m", 1, 1.0).snappy())
+        .await;
+    assert_eq!(write.status, 503);
+
+    server.kill();
 }
 
 #[tokio::test]

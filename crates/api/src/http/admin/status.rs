@@ -28,8 +28,8 @@ pub(crate) async fn healthy() -> &'static str {
     "Duramen is healthy.\n"
 }
 
-/// Requests are answered only after the log is replayed and the store is probed. So a process that
-/// answers is ready.
+/// Requests come here only after the log is replayed and the store is probed: see
+/// [`crate::http::edge::starting`].
 pub(crate) async fn ready() -> &'static str {
     "Duramen is ready.\n"
 }
@@ -96,7 +96,7 @@ fn rfc3339(ms: i64) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Requests are answered only after the replay, so the replay is always done.
+/// Requests come here only after the replay, so the replay is always done.
 pub(crate) async fn wal_replay() -> Response {
     success(&json!({ "min": 0, "max": 0, "current": 0 }), &[])
 }
