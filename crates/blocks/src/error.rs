@@ -41,6 +41,10 @@ pub enum Error {
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
 
+    /// A block of a Prometheus TSDB; the text names it.
+    #[error(transparent)]
+    Tsdb(#[from] duramen_tsdb::Error),
+
     /// Blocks of different kinds cannot become one block.
     #[error(
         "the blocks do not agree in their {what}, so they cannot be merged. block=`{block}`, other=`{other}`"
@@ -77,6 +81,7 @@ impl Error {
             Self::Bucket(error) => error.kind(),
             Self::Manifest(error) => error.kind(),
             Self::Source(error) => error.kind(),
+            Self::Tsdb(error) => error.kind(),
             Self::Mixed { .. } | Self::NoInput | Self::FolderName { .. } => ErrorKind::Invalid,
             Self::Entry { .. } | Self::Fault { .. } => ErrorKind::Corrupt,
             Self::Store {

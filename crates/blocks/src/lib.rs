@@ -17,12 +17,14 @@
 //!   `metrics`: what these count.
 //! - [`merge()`]: makes one output of several blocks, or writes one block again.
 //! - [`audit()`]: reads all of a block and names the first fault.
+//! - [`import_window`]: makes blocks of the blocks of a Prometheus TSDB.
 //! - [`local`]: blocks in local folders, outside of a store.
 //! - [`metadata`]: finds the blocks with the newest metric families, and reads them.
 
 mod audit;
 mod disk_store;
 pub mod error;
+mod import;
 pub mod local;
 pub mod merge;
 pub mod metadata;
@@ -36,6 +38,7 @@ mod verify;
 pub use audit::{Audited, audit};
 pub use duramen_block::{GetCost, HedgeMetrics, Hedges};
 pub use error::Error;
+pub use import::{ImportReport, import_window, import_windows};
 pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};
 pub use open::Blocks;
 pub use publish::{MemoryBlock, Publisher};

@@ -1,20 +1,24 @@
-//! The subcommand `blocks`: looks at blocks, merges them and writes them again, offline.
+//! The subcommand `blocks`: looks at blocks, imports, merges and rewrites them, offline.
 
+mod format;
+mod import;
 mod look;
 mod rewrite;
 mod selection;
+mod store;
 
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
 
+use self::import::Import;
 use self::look::Look;
 use self::rewrite::Job;
 use crate::cli::answer::Answer;
 
-/// Works on blocks offline, without a server. It never changes its inputs or a store: an output is
-/// a folder.
+/// Works on blocks offline, without a server. It never changes its inputs. Only an import changes a
+/// store; any other output is a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Blocks {
     #[command(subcommand)]
@@ -30,6 +34,9 @@ enum Task {
     /// Reads all of each block, and names the first fault of it: checksums, the order of series and
     /// samples, row ranges, counts. If a block has a fault, the exit code is 1.
     Verify(Look),
+    /// Makes blocks of the blocks of a Prometheus TSDB, into a folder or a store. If one fails, the
+    /// others go on, and the exit code is 1.
+    Import(Import),
     /// Merges all inputs into one block, or into several siblings if it would be too large. If two
     /// inputs have different values for the same series and time, the older flush wins.
     Merge(Job),
@@ -46,6 +53,7 @@ pub(crate) async fn run(command: &Blocks) -> anyhow::Result<Answer> {
         Task::Ls(look) => look.list(&disk, &clock).await,
         Task::Inspect(look) => look.inspect(&disk, &clock).await,
         Task::Verify(look) => look.verify(&disk, &clock).await,
+        Task::Import(import) => import.run(&disk, &clock).await,
         Task::Merge(job) => job.merge(&disk, &clock).await.map(Answer::good),
         Task::Rewrite(job) => job.rewrite(&disk, &clock).await.map(Answer::good),
     }

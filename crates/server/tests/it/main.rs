@@ -26,6 +26,7 @@ mod ha_prometheus;
 mod harness;
 mod hostile_queries;
 mod hostile_writes;
+mod import;
 mod label_bomb;
 mod life;
 mod native_histograms;

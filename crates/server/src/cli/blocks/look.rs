@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use duramen_blocks::{Audited, Error, MergeInput, audit};
 use duramen_model::BlockEntry;
 use duramen_runtime::{Clock, Disk};
 use serde_json::{Value as Json, json};
 
+use super::format::Format;
 use super::selection::{Rank, Selection};
 use crate::cli::answer::Answer;
 
@@ -22,12 +23,6 @@ pub(super) struct Look {
     /// The format of the output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 impl Look {

@@ -113,7 +113,7 @@ impl Job {
 }
 
 /// Creates the folder of the output. Refuses one that has something.
-fn create_out(disk: &Arc<dyn Disk>, out: &Path) -> anyhow::Result<()> {
+pub(super) fn create_out(disk: &Arc<dyn Disk>, out: &Path) -> anyhow::Result<()> {
     duramen_runtime::disk::create_dir_all_synced(disk, out)
         .with_context(|| format!("create {}", out.display()))?;
 

@@ -3,17 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use duramen_blocks::MergeInput;
 use duramen_blocks::local::{self, LocalBlock};
-use duramen_bucket::{Bucket, StoreUrl, Tenants, WriterIdentity, keys};
-use duramen_manifest::Manifests;
-use duramen_model::{BlockEntry, BlockId, Incarnation, TenantId, TenantName, WriterId};
+use duramen_bucket::{Bucket, keys};
+use duramen_model::{BlockEntry, BlockId, TenantId};
 use duramen_runtime::{Clock, Disk};
 
-use crate::config::settings::Settings;
-use crate::roles::open_bucket;
+use super::store::{Absent, TenantStore};
 
 /// The blocks of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -108,32 +105,10 @@ impl Selection {
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Vec<MergeInput>> {
-        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
-        let url = settings.config.store_url()?;
-
-        // To open a store in a directory would create the directory.
-        if let StoreUrl::File(path) = &url {
-            anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
-        }
-
-        let bucket = open_bucket(&settings.config, disk, clock)?;
-        let name = TenantName::parse(tenant)?;
-
-        // The name of a writer of nothing: nothing is written under it.
-        let identity = WriterIdentity {
-            writer: WriterId(clock.new_ulid()),
-            epoch: 0,
-            incarnation: Incarnation(clock.new_ulid()),
-        };
-
-        let register = Tenants::open(bucket.clone(), identity.writer).await?;
-        let id = register
-            .lookup(&name)
-            .with_context(|| format!("the store has no tenant {tenant}"))?;
-
-        let state = Manifests::new(bucket.clone(), Arc::clone(clock), identity)
-            .refresh(id)
-            .await?;
+        let store = self.store.as_deref();
+        let config = self.config.as_deref();
+        let store = TenantStore::open(tenant, store, config, Absent::Fails, (disk, clock)).await?;
+        let state = store.manifests_to_read().refresh(store.id).await?;
 
         for block in &self.blocks {
             anyhow::ensure!(
@@ -149,7 +124,7 @@ impl Selection {
             .blocks
             .values()
             .filter(is_wanted)
-            .map(|entry| of_store(&bucket, id, entry))
+            .map(|entry| of_store(&store.bucket, store.id, entry))
             .collect())
     }
 }
