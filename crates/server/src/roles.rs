@@ -4,6 +4,7 @@
 //! [`querier`] start one role each, from the parts that they name, and return its routes.
 //! [`System`] is the whole in one process: it has the router, and the steps of a clean end.
 
+mod basics;
 mod disk_cache;
 mod ingester;
 mod querier;
@@ -13,13 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use duramen_api::http::{
-    ConnectionBounds, EdgeState, HttpMetrics, MetricsPage, ProcessState, Serving, router,
-};
+pub(crate) use basics::Basics;
+use duramen_api::http::{EdgeState, MetricsPage, ProcessState, router};
 use duramen_ingest::{Ingester, StartReport};
 use duramen_metrics::Registry;
-use duramen_qos::Account;
-use duramen_runtime::{Clock, SystemClock, Tasks};
+use duramen_runtime::Tasks;
 pub(crate) use shared::open_bucket;
 use shared::{Lease, Shared};
 
@@ -137,39 +136,6 @@ impl System {
     }
 }
 
-/// What a process has before its store is open, so that it can answer from its first moment on.
-#[derive(Debug)]
-pub(crate) struct Basics {
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The account that bodies, heads, queries, answers and caches draw from.
-    pub(crate) memory: Arc<Account>,
-    pub(crate) http_metrics: HttpMetrics,
-    pub(crate) ingest_metrics: duramen_ingest::Metrics,
-}
-
-impl Basics {
-    pub(crate) fn new(config: &Config) -> Self {
-        // Only settings that a test makes may leave the size out.
-        let memory = config
-            .memory
-            .bytes_max
-            .map_or_else(Account::unbounded, Account::new);
-
-        Self {
-            clock: Arc::new(SystemClock::default()),
-            memory,
-            http_metrics: HttpMetrics::default(),
-            ingest_metrics: duramen_ingest::Metrics::default(),
-        }
-    }
-
-    /// Returns how connections are served.
-    pub(crate) fn serving(&self, config: &Config) -> Serving {
-        let bounds = connection_bounds(config);
-        Serving::new(&bounds, &self.memory, &self.http_metrics.connections)
-    }
-}
-
 fn process_state(
     shared: &Shared,
     config: &Config,
@@ -189,15 +155,5 @@ fn process_state(
         features: config.features.0,
         started_ms: shared.clock.now_ms(),
         lost_records: replayed.lost_records,
-    }
-}
-
-fn connection_bounds(config: &Config) -> ConnectionBounds {
-    let http = &config.http;
-    ConnectionBounds {
-        connections_max: http.connections_max,
-        answer_stall_max: http.answer_stall_max,
-        answer_write_max: http.answer_write_max,
-        stop_wait_max: http.stop_wait_max,
     }
 }

@@ -17,7 +17,7 @@ use duramen_qos::Account;
 use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, Tasks, Workers};
 use duramen_settings::Secret;
 
-use super::Basics;
+use super::basics::Basics;
 use crate::config::Config;
 
 /// The longest time that a clean end waits for the store.
