@@ -146,73 +146,7 @@ impl Claim {
         data_dir: &mut DataDir,
         take_over: TakeOver,
     ) -> Result<Self, Error> {
-        let chain = Chain::new(bucket.clone(), Path::from(keys::CLAIMS));
-        let mut slot = chain.last(None).await?.unwrap_or(0);
-        let mut last = match slot {
-            0 => None,
-            slot => read(&chain, slot, take_over).await?,
-        };
-
-        loop {
-            let past = data_dir.past();
-            let former = match &last {
-                Some(claims) => claims.check_free(&past, bucket.name(), take_over)?,
-                None if slot > 0 => Former::MayRun,
-                None => Former::Over,
-            };
-
-            let identity = match name(&past, last.as_ref(), slot) {
-                Name::Kept { epoch } => WriterIdentity {
-                    epoch,
-                    ..data_dir.identity()
-                },
-                Name::New => new_identity(past.writer, &**bucket.clock()),
-            };
-
-            // The directory must know the identity durably before the bucket does. So if this
-            // process dies in between, the directory is still recognized.
-            data_dir.attempt(identity)?;
-
-            let claims = Claims::of(identity, last.as_ref(), &**bucket.clock());
-            let body = serde_json::to_vec(&claims).expect("plain values have JSON");
-            let looked = (bucket.clock().monotonic(), bucket.clock().now_ms());
-
-            match chain
-                .create(
-                    slot + 1,
-                    Author::new(identity.writer, &**bucket.clock()),
-                    &body,
-                )
-                .await?
-            {
-                Created::Ours => {
-                    data_dir.settle()?;
-
-                    let inner = Inner {
-                        bucket: bucket.clone(),
-                        chain,
-                        slot: slot + 1,
-                        identity,
-                        claims,
-                        former,
-                        looks: Mutex::new(Looks {
-                            last: looked,
-                            successor: None,
-                        }),
-                        looking: tokio::sync::Mutex::default(),
-                    };
-
-                    return Ok(Self {
-                        inner: Arc::new(inner),
-                    });
-                }
-
-                Created::Theirs(entry) => {
-                    slot = entry.slot;
-                    last = Some(decode(&chain, &entry)?);
-                }
-            }
-        }
+        Seen::of(bucket, take_over).await?.take(data_dir).await
     }
 
     /// Waits until a former process that may still run has noticed that it lost the store. Returns
@@ -369,6 +303,115 @@ impl Claim {
             writer: by.identity.writer,
             host: by.host().to_owned(),
             pid: by.pid(),
+        }
+    }
+}
+
+/// Who held the store at a look, for the process that is about to take it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    bucket: Bucket,
+    chain: Chain,
+    take_over: TakeOver,
+    /// The last slot that is taken, or 0.
+    slot: u64,
+    /// The claim in it; `None` if there is none, or if it cannot be read and is ignored.
+    last: Option<Claims>,
+}
+
+impl Seen {
+    /// Reads who holds the store. This decides nothing: [`Seen::take`] notices whoever came in
+    /// between. One LIST for each 1,000 starts, and one GET.
+    pub(crate) async fn of(bucket: &Bucket, take_over: TakeOver) -> Result<Self, Error> {
+        let chain = Chain::new(bucket.clone(), Path::from(keys::CLAIMS));
+        let slot = chain.last(None).await?.unwrap_or(0);
+        let last = match slot {
+            0 => None,
+            slot => read(&chain, slot, take_over).await?,
+        };
+
+        Ok(Self {
+            bucket: bucket.clone(),
+            chain,
+            take_over,
+            slot,
+            last,
+        })
+    }
+
+    /// Takes the store for the process with the data directory `data_dir`, and gives that its
+    /// identity. One PUT, and two requests more for each process that came in between.
+    ///
+    /// # Errors
+    /// [`Error::Held`] if another process may write to the store.
+    pub(crate) async fn take(self, data_dir: &mut DataDir) -> Result<Claim, Error> {
+        let Self {
+            bucket,
+            chain,
+            take_over,
+            mut slot,
+            mut last,
+        } = self;
+
+        loop {
+            let past = data_dir.past();
+            let former = match &last {
+                Some(claims) => claims.check_free(&past, bucket.name(), take_over)?,
+                None if slot > 0 => Former::MayRun,
+                None => Former::Over,
+            };
+
+            let identity = match name(&past, last.as_ref(), slot) {
+                Name::Kept { epoch } => WriterIdentity {
+                    epoch,
+                    ..data_dir.identity()
+                },
+                Name::New => new_identity(past.writer, &**bucket.clock()),
+            };
+
+            // The directory must know the identity durably before the bucket does. So if this
+            // process dies in between, the directory is still recognized.
+            data_dir.attempt(identity)?;
+
+            let claims = Claims::of(identity, last.as_ref(), &**bucket.clock());
+            let body = serde_json::to_vec(&claims).expect("plain values have JSON");
+            let looked = (bucket.clock().monotonic(), bucket.clock().now_ms());
+
+            match chain
+                .create(
+                    slot + 1,
+                    Author::new(identity.writer, &**bucket.clock()),
+                    &body,
+                )
+                .await?
+            {
+                Created::Ours => {
+                    data_dir.settle()?;
+
+                    let inner = Inner {
+                        bucket: bucket.clone(),
+                        chain,
+                        slot: slot + 1,
+                        identity,
+                        claims,
+                        former,
+                        looks: Mutex::new(Looks {
+                            last: looked,
+                            successor: None,
+                        }),
+                        looking: tokio::sync::Mutex::default(),
+                    };
+
+                    return Ok(Claim {
+                        inner: Arc::new(inner),
+                    });
+                }
+
+                Created::Theirs(entry) => {
+                    slot = entry.slot;
+                    last = Some(decode(&chain, &entry)?);
+                }
+            }
         }
     }
 }

@@ -30,11 +30,11 @@ impl Deployment {
     /// [`Error::Format`] if the store has another format, [`Error::Corrupt`] if its identity cannot
     /// be read.
     pub async fn open(bucket: &Bucket) -> Result<Self, Error> {
-        let key = Path::from(keys::DEPLOYMENT);
-        if let Some(bytes) = bucket.get_if_exists(&key, Self::BYTES_MAX).await? {
-            return Self::decode(&key, &bytes);
+        if let Some(found) = Self::find(bucket).await? {
+            return Ok(found);
         }
 
+        let key = Path::from(keys::DEPLOYMENT);
         let own = Self {
             id: bucket.clock().new_ulid(),
             format: Self::FORMAT,
@@ -73,6 +73,16 @@ impl Deployment {
                 });
             }
         }
+    }
+
+    /// Reads which deployment the store belongs to; `None` if it belongs to none. One GET.
+    ///
+    /// # Errors
+    /// Those of [`Deployment::open`].
+    pub async fn find(bucket: &Bucket) -> Result<Option<Self>, Error> {
+        let key = Path::from(keys::DEPLOYMENT);
+        let found = bucket.get_if_exists(&key, Self::BYTES_MAX).await?;
+        found.map(|bytes| Self::decode(&key, &bytes)).transpose()
     }
 
     fn decode(key: &Path, bytes: &Bytes) -> Result<Self, Error> {

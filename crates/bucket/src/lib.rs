@@ -6,6 +6,8 @@
 //!
 //! - [`Bucket`] is the handle for all requests. [`StoreUrl`] says where the store is.
 //! - [`LocalStore`] is a store in a directory. What it acknowledges survives a loss of power.
+//! - [`Opening`] is the start of a process at its store: the probe, the deployment, the claim and the
+//!   tenants, in few trips.
 //! - [`DataDir`] is the local directory of one process, with its lock, its [`WriterIdentity`] and
 //!   its [`Ballast`].
 //! - [`Claim`] is the right to write to a store. One process has it.
@@ -27,6 +29,7 @@ mod gauged;
 pub mod keys;
 pub mod local;
 pub mod metrics;
+pub mod opening;
 pub mod probe;
 pub mod retry;
 mod retrying;
@@ -45,6 +48,7 @@ pub use deployment::Deployment;
 pub use error::{CheckError, Error};
 pub use local::LocalStore;
 pub use metrics::{Metrics, Op};
+pub use opening::{Opening, OpeningError};
 pub use probe::ProbeReport;
 pub use retry::RetryPolicy;
 pub use tenants::Tenants;

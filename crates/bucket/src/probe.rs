@@ -26,39 +26,83 @@ const SECOND: &[u8] = b"the second to come must be refused";
 /// GET also shows the bandwidth, and no other request is needed for that.
 const FIRST_TIMES: usize = (1 << 20) / FIRST.len();
 
-/// Tests the store with a key of its own and removes the key again. It makes two creates of one
-/// key, a read, a ranged read, a list, a delete and a read of the deleted key. Eight requests, which
-/// send 1 MiB and read it once.
+/// Tests the store with two keys of its own and removes them. It makes two creates of one key, a
+/// read, a ranged read, a HEAD, a list and a delete; with the other key a put, a delete and a read of
+/// the deleted key. Ten requests in four trips, which send 1 MiB and read it once.
 ///
 /// # Errors
 /// [`Error::Probe`] names the check that failed. [`Error::Store`] if the store could not be reached
 /// or refused a request.
 pub async fn probe(bucket: &Bucket) -> Result<ProbeReport, Error> {
     let before = bucket.metrics().requests_total();
-    let key = Path::from_iter([keys::PROBE, &bucket.clock().new_ulid().to_string()]);
-    let checked = check(bucket, &key).await;
-    let removed = bucket.delete(&key).await;
-    let (versioned, read) = checked?;
+    let examined = Examined::of(bucket);
+    let checked = examine(bucket, &examined).await;
+    let removed = examined.remove(bucket).await;
+    let (versioned, cost) = checked?;
 
     removed?;
-
-    let (again, gone) = timed(bucket, bucket.get_if_exists(&key, 1 << 10)).await;
-    match again? {
-        None => {}
-        Some(_) => {
-            return Err(failed(
-                "delete",
-                "a deleted object can still be read".to_owned(),
-            ));
-        }
-    }
-
-    let whole = FIRST.len() * FIRST_TIMES;
     Ok(ProbeReport {
         requests: bucket.metrics().requests_total() - before,
         versioned,
-        cost: StoreCost::measured(read.part.min(gone), read.whole, whole as u64),
+        cost,
     })
+}
+
+/// The object of a probe. Its last step is to remove it.
+pub(crate) struct Examined {
+    key: Path,
+}
+
+impl Examined {
+    pub(crate) fn of(bucket: &Bucket) -> Self {
+        Self {
+            key: new_key(bucket),
+        }
+    }
+
+    /// One DELETE.
+    pub(crate) async fn remove(&self, bucket: &Bucket) -> Result<(), Error> {
+        bucket.delete(&self.key).await
+    }
+}
+
+fn new_key(bucket: &Bucket) -> Path {
+    Path::from_iter([keys::PROBE, &bucket.clock().new_ulid().to_string()])
+}
+
+/// Makes all checks, and leaves the object of `examined`. Returns whether the store gave it a
+/// version, and what a GET costs. Nine requests in three trips.
+pub(crate) async fn examine(
+    bucket: &Bucket,
+    examined: &Examined,
+) -> Result<(Option<bool>, StoreCost), Error> {
+    let (checked, gone) = tokio::join!(check(bucket, &examined.key), check_delete(bucket));
+    let (versioned, read) = checked?;
+    let gone = gone?;
+
+    let bytes = FIRST.len() * FIRST_TIMES;
+    let cost = StoreCost::measured(read.part.min(gone), read.whole, bytes as u64);
+    Ok((versioned, cost))
+}
+
+/// Checks that a deleted object is gone. Returns how long the GET took that does not find it.
+async fn check_delete(bucket: &Bucket) -> Result<Duration, Error> {
+    let key = new_key(bucket);
+    let put = bucket.put(&key, Bytes::from_static(FIRST)).await;
+
+    // After a failure the object may be there all the same.
+    let deleted = bucket.delete(&key).await;
+    put?;
+    deleted?;
+
+    let (again, gone) = timed(bucket, bucket.get_if_exists(&key, 1 << 10)).await;
+    match again? {
+        None => Ok(gone),
+        Some(_) => Err(failed(
+            "delete",
+            "a deleted object can still be read".to_owned(),
+        )),
+    }
 }
 
 /// How long the GETs of the object took.
@@ -80,15 +124,24 @@ fn failed(check: &'static str, fault: String) -> Error {
     Error::Probe { check, fault }
 }
 
-/// Makes all checks, without the clean-up. Returns whether the store gave the object a version, and
-/// how long the GETs took.
+/// Makes all checks but that of a delete, without the clean-up. Returns whether the store gave the
+/// object a version, and how long the GETs took.
 async fn check(bucket: &Bucket, key: &Path) -> Result<(Option<bool>, ReadTimes), Error> {
     let first = Bytes::from(FIRST.repeat(FIRST_TIMES));
     let versioned = check_create(bucket, key, &first).await?;
-    let times = check_read(bucket, key, &first).await?;
-    check_list(bucket, key).await?;
+    let (whole, part, size, listed) = tokio::join!(
+        check_whole(bucket, key, &first),
+        check_part(bucket, key, &first),
+        check_size(bucket, key, &first),
+        check_list(bucket, key),
+    );
 
-    Ok((versioned, times))
+    let whole = whole?;
+    let part = part?;
+    size?;
+    listed?;
+
+    Ok((versioned, ReadTimes { part, whole }))
 }
 
 async fn check_create(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<Option<bool>, Error> {
@@ -147,7 +200,7 @@ async fn check_create(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<Opti
     }
 }
 
-async fn check_read(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<ReadTimes, Error> {
+async fn check_whole(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<Duration, Error> {
     let bytes_max = first.len() as u64;
     let (content, whole) = timed(bucket, bucket.get_if_exists(key, bytes_max)).await;
     let Some(content) = content? else {
@@ -171,6 +224,10 @@ async fn check_read(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<ReadTi
         ));
     }
 
+    Ok(whole)
+}
+
+async fn check_part(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<Duration, Error> {
     let (content, part) = timed(bucket, bucket.get_range(key, 4..9)).await;
     let content = content.map_err(|error| match error {
         Error::Corrupt { fault, .. } => failed("ranged GET", fault),
@@ -184,23 +241,25 @@ async fn check_read(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<ReadTi
         ));
     }
 
+    Ok(part)
+}
+
+async fn check_size(bucket: &Bucket, key: &Path, first: &Bytes) -> Result<(), Error> {
+    let expected = first.len() as u64;
     let head = bucket
         .store()
         .head(key)
         .await
         .map_err(|e| Error::store("head", key, e))?;
 
-    if head.size != bytes_max {
+    if head.size != expected {
         return Err(failed(
             "HEAD",
-            format!(
-                "wrong size. expected=`{}`, actual=`{}`",
-                bytes_max, head.size
-            ),
+            format!("wrong size. expected=`{expected}`, actual=`{}`", head.size),
         ));
     }
 
-    Ok(ReadTimes { part, whole })
+    Ok(())
 }
 
 async fn check_list(bucket: &Bucket, key: &Path) -> Result<(), Error> {

@@ -29,6 +29,10 @@ pub struct Tenants {
 /// The largest number of tenants in one object. 256 entries of 100 bytes are a GET of 26 kB.
 pub const GROUP: u64 = 256;
 
+/// The tenants of a store at some time.
+#[derive(Debug)]
+pub struct Register(Known);
+
 #[derive(Debug, Default)]
 struct Known {
     /// In the order of slots: the tenant of slot n has index n - 1.
@@ -54,8 +58,25 @@ struct Group {
 const FORMAT: u64 = 1;
 
 impl Tenants {
-    /// Reads the register. One LIST for each 1,000 tenants and one GET for each 256.
+    /// Reads the register, for `writer` to add to. Requests: those of [`Tenants::read`].
     pub async fn open(bucket: Bucket, writer: WriterId) -> Result<Self, Error> {
+        let register = Self::read(&bucket).await?;
+        Ok(Self::over(register, bucket, writer))
+    }
+
+    /// Makes the register from what was read, for `writer` to add to. No request.
+    pub fn over(register: Register, bucket: Bucket, writer: WriterId) -> Self {
+        Self {
+            chain: Chain::new(bucket.clone(), Path::from(keys::TENANTS)),
+            bucket,
+            writer,
+            known: RwLock::new(register.0),
+            asking: Mutex::new(()),
+        }
+    }
+
+    /// Reads the register as it is now. One LIST for each 1,000 tenants and one GET for each 256.
+    pub async fn read(bucket: &Bucket) -> Result<Register, Error> {
         let chain = Chain::new(bucket.clone(), Path::from(keys::TENANTS));
         let last = chain.last(None).await?.unwrap_or(0);
         let ends = (1..=last.div_ceil(GROUP)).map(|group| (group * GROUP).min(last));
@@ -82,13 +103,7 @@ impl Tenants {
         }
 
         drop(groups);
-        Ok(Self {
-            chain,
-            bucket,
-            writer,
-            known: RwLock::new(known),
-            asking: Mutex::new(()),
-        })
+        Ok(Register(known))
     }
 
     /// Returns the tenant with that name, if this process knows it. No request.

@@ -1,10 +1,13 @@
-//! Object stores within the process whose GETs a test controls.
+//! Object stores within the process whose requests a test controls.
 //!
 //! - `hooked`: a store over another one, with a hook that answers its GETs.
 //! - `trips`: a hook that counts GETs, and the trips that depend on each other.
+//! - `paced`: a store whose requests of all kinds take one trip each.
 
 mod hooked;
+mod paced;
 mod trips;
 
 pub use hooked::{Hooked, OnGet};
+pub use paced::Paced;
 pub use trips::{Trips, TripsCount};

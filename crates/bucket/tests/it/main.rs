@@ -15,6 +15,7 @@ mod deployment;
 mod faults;
 mod gated;
 mod local;
+mod opening;
 mod probe;
 mod real_s3;
 mod stores;

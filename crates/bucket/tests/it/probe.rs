@@ -13,7 +13,7 @@ async fn honest_stores_pass_and_are_left_clean() {
 
     for bucket in [Bucket::memory(clock()), directory(root.path()), bucket(&s3)] {
         let report = probe(&bucket).await.unwrap();
-        assert_eq!(report.requests, 8, "{bucket:?}");
+        assert_eq!(report.requests, 10, "{bucket:?}");
 
         assert!(
             bucket
@@ -24,7 +24,7 @@ async fn honest_stores_pass_and_are_left_clean() {
         );
     }
 
-    assert_eq!(s3.counts().requests(), 9);
+    assert_eq!(s3.counts().requests(), 11);
 }
 
 #[tokio::test]

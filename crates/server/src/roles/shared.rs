@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use duramen_api::http::{BodyBounds, Door, Intake, Tenancy};
 use duramen_bucket::{
-    Bucket, Claim, Credentials, DataDir, Deployment, LogLeft, StoreCost, TakeOver, Tenants,
+    Bucket, Claim, Credentials, DataDir, LogLeft, Opening, StoreCost, TakeOver, Tenants,
 };
 use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
@@ -73,14 +73,17 @@ impl Shared {
         )?;
 
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (bucket, mut data_dir, store_cost) =
-            open_store(config, &disk, &clock, registry).await?;
-        let claim = claim(config, &bucket, &mut data_dir).await?;
+        let mut data_dir = DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock)
+            .context("open the data directory")?;
+        let bucket = open_bucket(config, &disk, &clock)?;
+        bucket.metrics().register(registry);
 
-        let writer = claim.identity().writer;
-        let register = Tenants::open(bucket.clone(), writer)
-            .await
-            .context("load the tenants")?;
+        let Opening {
+            claim,
+            tenants: register,
+            cost,
+        } = Opening::open(&bucket, &mut data_dir, take_over(config)).await?;
+        let store_cost = store_cost(config, cost);
 
         let manifests = Manifests::under(claim.clone(), bucket.clone(), Arc::clone(&clock));
 
@@ -185,30 +188,6 @@ fn body_bounds(config: &Config) -> BodyBounds {
     }
 }
 
-/// Opens the data directory and the store, and checks that they belong together.
-async fn open_store(
-    config: &Config,
-    disk: &Arc<dyn Disk>,
-    clock: &Arc<dyn Clock>,
-    registry: &mut Registry,
-) -> anyhow::Result<(Bucket, DataDir, StoreCost)> {
-    let data_dir = DataDir::open(Arc::clone(disk), &config.data_dir, &**clock)
-        .context("open the data directory")?;
-    let bucket = open_bucket(config, disk, clock)?;
-
-    bucket.metrics().register(registry);
-    let probed = duramen_bucket::probe::probe(&bucket)
-        .await
-        .context("probe the store")?;
-
-    let deployment = Deployment::open(&bucket)
-        .await
-        .context("identify the store")?;
-    data_dir.bind(&deployment)?;
-
-    Ok((bucket, data_dir, store_cost(config, probed.cost)))
-}
-
 /// Returns what a GET costs, as the settings say. The measurement stands in for what they leave
 /// out.
 fn store_cost(config: &Config, measured: StoreCost) -> StoreCost {
@@ -231,20 +210,12 @@ fn store_cost(config: &Config, measured: StoreCost) -> StoreCost {
     cost
 }
 
-/// Claims the store under the name of the data directory.
-async fn claim(config: &Config, bucket: &Bucket, data_dir: &mut DataDir) -> anyhow::Result<Claim> {
-    let take_over = if config.take_over {
+const fn take_over(config: &Config) -> TakeOver {
+    if config.take_over {
         TakeOver::Always
     } else {
         TakeOver::IfGone
-    };
-
-    let claim = Claim::take(bucket, data_dir, take_over)
-        .await
-        .context("claim the store")?;
-    claim.outlast().await;
-
-    Ok(claim)
+    }
 }
 
 /// Makes the client of the store. It sends no request.

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::hooked::OnGet;
 
-/// How long a GET takes, on a clock that a test has paused.
-const TRIP: Duration = Duration::from_secs(1);
+/// How long a request takes, on a clock that a test has paused.
+pub(super) const TRIP: Duration = Duration::from_secs(1);
 
 /// Counts GETs and trips. It needs a runtime with a paused clock.
 ///
