@@ -10,13 +10,15 @@
 //!   makes all of them durable with one write and one fdatasync.
 //! - [`Wal::rotate`] starts the next segment (`segments`, each with a `header`). [`Wal::trim`]
 //!   deletes segments that are no longer needed.
-//! - [`Wal::open`] replays the segments (`replay`) and starts a new one. The [`ReplayReport`] lists
+//! - [`Wal::open`] replays the segments (`replay`; `ahead` decodes them on a
+//!   thread of its own) and starts a new one. The [`ReplayReport`] lists
 //!   damage. [`reread`] hands records over once more while the log is in use.
 //!
 //! The names: a *record* is one write, a *frame* is its bytes in the log, a *segment* is a file of
 //! frames, and the *log* is all segments of one writer. A [`Position`] is the number of a record in
 //! the log.
 
+mod ahead;
 mod config;
 mod error;
 mod frame;

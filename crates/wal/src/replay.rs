@@ -11,15 +11,15 @@ use std::ops::Range;
 
 use duramen_model::WriterId;
 
+use crate::ahead::{Content, Item, read_ahead};
 use crate::error::{ApplyError, Error};
-use crate::frame::{Found, Frame, Frames, HEAD_LEN, Salt, kind, take_frame};
+use crate::frame::{HEAD_LEN, Salt, kind, take_frame};
 use crate::header::{HEADER_LEN, Header, VERSION};
 use crate::payload::Decoder;
 use crate::position::{Position, SegmentId};
 use crate::record::OwnedRecord;
 use crate::report::{Damage, Reason, ReplayReport, TornTail};
 use crate::segments::Directory;
-use crate::varint::Input;
 
 /// The caller's function for replayed records.
 pub(crate) type Apply<'a> = dyn FnMut(Entry<'_>) -> Result<(), ApplyError> + 'a;
@@ -53,6 +53,14 @@ impl Entry<'_> {
             .and_then(|frame| self.decoder.decode(frame.payload));
         record.map_or_else(Vec::new, |record| record.series)
     }
+}
+
+/// A frame among the bytes of its segment.
+struct Placed<'s> {
+    segment: SegmentId,
+    bytes: &'s [u8],
+    offsets: Range<usize>,
+    salt: Salt,
 }
 
 /// The state of a replay.
@@ -111,17 +119,36 @@ impl Replay {
 
         let first = self.expected;
 
-        for found in Frames::new(bytes, HEADER_LEN, Salt::new(self.writer, segment)) {
-            match found {
-                Found::Frame { offset, frame } => {
-                    self.frame(segment, bytes, offset, &frame, apply)?
-                }
-                Found::Bad { offsets } => {
-                    self.undecided
-                        .push((segment, wide(offsets), Reason::Checksum))
+        let salt = Salt::new(self.writer, segment);
+        std::thread::scope(|scope| {
+            let path = directory.segment_path(segment);
+            let items =
+                read_ahead(scope, bytes, salt).map_err(Error::disk("start a thread for", path))?;
+
+            for item in items {
+                match item {
+                    Item::Frame {
+                        offsets,
+                        last,
+                        content,
+                    } => {
+                        let frame = Placed {
+                            segment,
+                            bytes,
+                            offsets,
+                            salt,
+                        };
+                        self.frame(frame, last, content, apply)?;
+                    }
+                    Item::Bad { offsets } => {
+                        let bad = (segment, wide(offsets), Reason::Checksum);
+                        self.undecided.push(bad);
+                    }
                 }
             }
-        }
+
+            Ok(())
+        })?;
 
         self.previous = Some((segment, self.expected));
         Ok(first.or(self.report.first_position).unwrap_or(Position(1)))
@@ -239,20 +266,26 @@ impl Replay {
         });
     }
 
-    /// Reads a valid frame: finds its place among the positions, and hands its record over.
+    /// Takes a valid frame: finds its place among the positions, and hands its record over.
     fn frame(
         &mut self,
-        segment: SegmentId,
-        bytes: &[u8],
-        offset: usize,
-        frame: &Frame<'_>,
+        frame: Placed<'_>,
+        last: Position,
+        content: Content,
         apply: &mut Apply<'_>,
     ) -> Result<(), Error> {
-        let last = Position(frame.sequence);
-        let offsets = wide(offset..offset + frame.len());
-        let first = match frame.kind {
-            kind::VOID => void_start(frame),
-            _ => Some(last),
+        let Placed {
+            segment,
+            bytes,
+            offsets,
+            salt,
+        } = frame;
+        let offset = offsets.start;
+        let offsets = wide(offsets);
+
+        let first = match content {
+            Content::Void(first) => first,
+            Content::Record(_) => Some(last),
         };
 
         let Some(first) =
@@ -265,14 +298,9 @@ impl Replay {
         self.reach(segment, offsets.start, first);
         self.expected = Some(last.next());
 
-        if frame.kind == kind::VOID {
-            return Ok(());
-        }
-
-        let record = if frame.kind == kind::WRITE {
-            self.decoder.decode(frame.payload)
-        } else {
-            None
+        let record = match content {
+            Content::Void(_) => return Ok(()),
+            Content::Record(record) => record,
         };
 
         let Some(record) = record else {
@@ -292,14 +320,14 @@ impl Replay {
         let entry = Entry {
             segment,
             position: last,
-            record,
+            record: *record,
             offset,
             bytes_before: self
                 .report
                 .bytes
                 .saturating_sub((bytes.len() - offset) as u64),
             bytes,
-            salt: Salt::new(self.writer, segment),
+            salt,
             decoder: &mut self.decoder,
         };
 
@@ -349,12 +377,6 @@ impl Replay {
             }
         }
     }
-}
-
-fn void_start(frame: &Frame<'_>) -> Option<Position> {
-    let count = u64::from_le_bytes(Input::new(frame.payload).array()?);
-    let before = frame.sequence.checked_sub(count)?;
-    (count > 0).then_some(Position(before).next())
 }
 
 fn wide(offsets: Range<usize>) -> Range<u64> {
