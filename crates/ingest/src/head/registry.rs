@@ -1,6 +1,6 @@
 //! The series of one tenant in the head, and the inverted index over their labels.
 //!
-//! A label pair is interned once, and a series is a list of pairs, so it costs four bytes per
+//! A label pair is interned once, and a series is a list of pairs, so it costs some two bytes per
 //! label. The registry outlives generations: a series stays until it has had no samples for a whole
 //! flush.
 //!

@@ -2,6 +2,7 @@
 
 mod builder;
 mod chunks;
+mod corpus;
 mod frames;
 mod recorded;
 mod remote_write;

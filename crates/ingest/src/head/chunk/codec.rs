@@ -95,9 +95,15 @@ pub(super) fn append(
     let [first, ..] = &mut sample.bytes;
     *first = time_class | value_class << 2;
 
-    let whole = sample.bytes.get(..sample.len).unwrap_or_default();
-    grow(bytes, whole.len());
-    bytes.extend_from_slice(whole);
+    if bytes.capacity() - bytes.len() >= SAMPLE_ROOM {
+        // A copy of a fixed length is a few instructions.
+        bytes.extend_from_slice(&sample.bytes);
+        bytes.truncate(control + sample.len);
+    } else {
+        let whole = sample.bytes.get(..sample.len).unwrap_or_default();
+        grow(bytes, whole.len());
+        bytes.extend_from_slice(whole);
+    }
 
     if life != last_life {
         let changed = append_life(bytes, ts_ms, last_life, life);

@@ -124,8 +124,7 @@ impl Registry {
             debug_assert!(self.tenures[slot as usize].is_vacant());
 
             let (pairs, places) = self.series.take(slot);
-            self.bytes -=
-                size::SERIES + pairs.len() * size::POSTING + places * size::PAIR_OF_SERIES;
+            self.bytes -= size::SERIES + pairs.len() * size::POSTING + places;
 
             for &pair in &pairs {
                 let postings = &mut self.pair_mut(pair).postings;
@@ -243,7 +242,7 @@ mod tests {
         assert_eq!(registry.forget(none), 1);
         assert!(block_on(registry.names_of(&everything)).is_empty());
 
-        let places = 2 * size::SLOT + 6 * size::PAIR_OF_SERIES + 4 * size::PAIR_PLACE;
+        let places = 2 * size::SLOT + 6 + 4 * size::PAIR_PLACE;
         assert_eq!(registry.read().bytes(), empty + places);
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Registry {
     pub(super) vacant_pairs: Vec<PairId>,
     pub(super) names: BTreeMap<Arc<str>, Name>,
     pub(super) order: Order,
+    /// The pairs of the series that was interned last. They may be gone by now.
+    latest: Vec<PairId>,
     /// For the pairs of one series.
     scratch: Vec<PairId>,
     /// The memory of the registry, see [`size`].
@@ -59,6 +61,12 @@ pub(super) struct Pair {
     pub(super) value: Arc<str>,
     /// The series that have this pair.
     pub(super) postings: RoaringBitmap,
+}
+
+impl Pair {
+    fn is(&self, name: &str, value: &str) -> bool {
+        *self.value == *value && *self.name == *name
+    }
 }
 
 /// The slots in the order of a block. New series wait until the order is needed.
@@ -162,7 +170,7 @@ impl Registry {
     }
 
     fn has_labels(&self, slot: Slot, labels: &Labels) -> bool {
-        let held = self.series.of(slot).iter().map(|pair| self.pair(*pair));
+        let held = self.series.of(slot).map(|pair| self.pair(pair));
         held.map(|pair| (&*pair.name, &*pair.value)).eq(labels)
     }
 
@@ -207,15 +215,24 @@ impl Registry {
         let mut pairs = std::mem::take(&mut self.scratch);
         pairs.clear();
 
-        for (name, value) in labels {
-            let pair = self.intern_pair(name, value);
-            self.pair_mut(pair).postings.insert(slot);
+        for (at, (name, value)) in labels.iter().enumerate() {
+            // A new series has most labels of the one before, of the same target.
+            let pair = match self.latest.get(at) {
+                Some(&pair) if self.pair(pair).is(name, value) => pair,
+                _ => self.intern_pair(name, value),
+            };
+
+            let postings = &mut self.pair_mut(pair).postings;
+            if postings.try_push(slot).is_err() {
+                postings.insert(slot);
+            }
+
             pairs.push(pair);
         }
 
         let places = self.series.set(slot, &pairs);
-        self.bytes += size::SERIES + pairs.len() * size::POSTING + places * size::PAIR_OF_SERIES;
-        self.scratch = pairs;
+        self.bytes += size::SERIES + pairs.len() * size::POSTING + places;
+        self.scratch = std::mem::replace(&mut self.latest, pairs);
         self.slots.insert(self.hash(labels.encoded()), slot);
         self.order.waiting.push_back(slot);
 
@@ -301,7 +318,7 @@ impl Registry {
     /// Puts the labels of a series into `builder`, which is cleared first.
     pub(crate) fn labels_into(&self, slot: Slot, builder: &mut LabelsBuilder) {
         builder.clear();
-        for &pair in self.series.of(slot) {
+        for pair in self.series.of(slot) {
             let pair = self.pair(pair);
             builder.push(&pair.name, &pair.value);
         }

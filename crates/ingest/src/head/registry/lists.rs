@@ -1,4 +1,7 @@
 //! The label pairs of all series, one list after the other.
+//!
+//! A list is the numbers of its pairs as varints. The pairs that many series have came early and
+//! have small numbers, so a label takes about two bytes.
 
 use std::collections::HashMap;
 
@@ -8,23 +11,25 @@ use crate::head::column::Column;
 /// The number of a label pair.
 pub(super) type PairId = u32;
 
-/// Pairs of a page, which is made at once.
-const PAGE: usize = 4096;
+/// Bytes of a page, which is made at once.
+const PAGE: usize = 16 << 10;
 
 /// The length of a list that is apart from the pages.
 const APART: u8 = u8::MAX;
 
 /// A list of pairs for each series. A list in a page has a place of its length, which later series
-/// of that length get.
+/// with lists of that length get.
 #[derive(Debug, Default)]
 pub(super) struct PairLists {
     places: Column<u32>,
     lengths: Column<u8>,
-    pages: Vec<Vec<PairId>>,
+    pages: Vec<Vec<u8>>,
     /// Places that no series uses, by their length.
     free: Vec<Vec<u32>>,
     /// Lists that are too long for the pages.
-    apart: HashMap<Slot, Box<[PairId]>>,
+    apart: HashMap<Slot, Box<[u8]>>,
+    /// For the bytes of one list.
+    scratch: Vec<u8>,
 }
 
 impl PairLists {
@@ -39,7 +44,15 @@ impl PairLists {
         self.lengths.push(0);
     }
 
-    pub(super) fn of(&self, slot: Slot) -> &[PairId] {
+    /// Returns the pairs of a series.
+    #[inline]
+    pub(super) fn of(&self, slot: Slot) -> Pairs<'_> {
+        Pairs {
+            bytes: self.bytes(slot),
+        }
+    }
+
+    fn bytes(&self, slot: Slot) -> &[u8] {
         let length = self.lengths[slot as usize];
         if length == APART {
             return self.apart.get(&slot).map_or(&[], |list| list);
@@ -51,8 +64,18 @@ impl PairLists {
             .map_or(&[], |page| &page[place % PAGE..][..usize::from(length)])
     }
 
-    /// Sets the list of a series that has an empty one. Returns by how many pairs the memory grew.
+    /// Sets the list of a series that has an empty one. Returns by how many bytes the memory grew.
     pub(super) fn set(&mut self, slot: Slot, list: &[PairId]) -> usize {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        list.iter().for_each(|pair| put(&mut bytes, *pair));
+
+        let grown = self.set_bytes(slot, &bytes);
+        self.scratch = bytes;
+        grown
+    }
+
+    fn set_bytes(&mut self, slot: Slot, list: &[u8]) -> usize {
         if list.is_empty() {
             return 0;
         }
@@ -71,15 +94,14 @@ impl PairLists {
         grown
     }
 
-    /// Takes the list of a series away. Returns it, and by how many pairs the memory shrank.
+    /// Takes the list of a series away. Returns it, and by how many bytes the memory shrank.
     pub(super) fn take(&mut self, slot: Slot) -> (Vec<PairId>, usize) {
-        let list = self.of(slot).to_vec();
+        let list = self.of(slot).collect();
         let length = std::mem::replace(&mut self.lengths[slot as usize], 0);
 
         if length == APART {
-            self.apart.remove(&slot);
-            let shrunk = list.len();
-            return (list, shrunk);
+            let bytes = self.apart.remove(&slot);
+            return (list, bytes.map_or(0, |bytes| bytes.len()));
         }
 
         let place = std::mem::replace(&mut self.places[slot as usize], 0);
@@ -87,7 +109,7 @@ impl PairLists {
         (list, 0)
     }
 
-    /// Returns a place for a list, and by how many pairs the memory grew.
+    /// Returns a place for a list, and by how many bytes the memory grew.
     fn place(&mut self, length: usize) -> (usize, usize) {
         let used = self.free.get_mut(length).and_then(Vec::pop);
         if let Some(place) = used {
@@ -95,7 +117,7 @@ impl PairLists {
         }
 
         let room = self.pages.last().map_or(0, |page| PAGE - page.len());
-        if room < length || self.pages.is_empty() {
+        if room < length {
             self.begin_page(room);
         }
 
@@ -132,8 +154,44 @@ impl PairLists {
     }
 }
 
+/// The pairs of one series, in the order of their names.
+#[derive(Clone, Debug)]
+pub(super) struct Pairs<'a> {
+    bytes: &'a [u8],
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = PairId;
+
+    #[inline]
+    fn next(&mut self) -> Option<PairId> {
+        let mut pair = 0;
+
+        for shift in (0..35).step_by(7) {
+            let (byte, rest) = self.bytes.split_first()?;
+            self.bytes = rest;
+            pair |= PairId::from(byte & 0x7f) << shift;
+
+            if *byte < 0x80 {
+                break;
+            }
+        }
+
+        Some(pair)
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut pair: PairId) {
+    while pair >= 0x80 {
+        bytes.push(pair.to_le_bytes()[0] | 0x80);
+        pair >>= 7;
+    }
+
+    bytes.push(pair.to_le_bytes()[0]);
+}
+
 fn as_place(place: usize) -> u32 {
-    u32::try_from(place).expect("a registry has fewer than 2^32 labels of series")
+    u32::try_from(place).expect("the labels of a registry take fewer than 2^32 bytes")
 }
 
 #[cfg(test)]
@@ -142,28 +200,35 @@ mod tests {
 
     use super::*;
 
+    fn list(lists: &PairLists, slot: Slot) -> Vec<PairId> {
+        lists.of(slot).collect()
+    }
+
     proptest! {
         #[test]
         fn each_series_has_its_own_list_whatever_comes_and_goes(
-            steps in prop::collection::vec((0..40u32, prop_oneof![0..20usize, 0..400usize]), 1..400)
+            steps in prop::collection::vec(
+                (0..40u32, prop_oneof![0..20usize, 0..400usize], any::<PairId>(), 0..32u32), 1..400
+            )
         ) {
             let mut lists = PairLists::default();
             let mut model: Vec<Vec<PairId>> = vec![Vec::new(); 40];
             let mut held = 0;
             (0..40).for_each(|_| lists.push());
 
-            for (number, (slot, length)) in (0..).zip(steps) {
+            for (slot, length, first, shift) in steps {
                 let (taken, shrunk) = lists.take(slot);
                 prop_assert_eq!(&taken, &model[slot as usize]);
 
-                let list: Vec<PairId> = (number..).take(length).collect();
+                let first = first >> shift;
+                let list: Vec<PairId> = (0..length).map(|at| first.wrapping_add(PairId::try_from(at).unwrap())).collect();
                 held += lists.set(slot, &list);
                 held -= shrunk;
                 model[slot as usize] = list;
             }
 
-            for (slot, list) in (0..).zip(&model) {
-                prop_assert_eq!(lists.of(slot), list);
+            for (slot, expected) in (0..).zip(&model) {
+                prop_assert_eq!(&list(&lists, slot), expected);
             }
 
             prop_assert!(held >= model.iter().map(Vec::len).sum());
@@ -176,12 +241,15 @@ mod tests {
         lists.push();
         lists.push();
 
-        assert_eq!(lists.set(0, &[1, 2, 3]), 3);
+        assert_eq!(lists.set(0, &[1, 2, 300]), 4);
         lists.take(0);
 
         assert_eq!(lists.set(1, &[4, 5]), 2);
-        assert_eq!(lists.set(0, &[6, 7, 8]), 0);
-        assert_eq!((lists.of(0), lists.of(1)), (&[6, 7, 8][..], &[4, 5][..]));
+        assert_eq!(lists.set(0, &[600, 700]), 0);
+        assert_eq!(
+            (list(&lists, 0), list(&lists, 1)),
+            (vec![600, 700], vec![4, 5])
+        );
     }
 
     #[test]

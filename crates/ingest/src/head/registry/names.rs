@@ -81,10 +81,7 @@ impl SharedRegistry {
 
             {
                 let registry = self.read();
-                pairs.extend(
-                    step.iter()
-                        .flat_map(|slot| registry.series.of(*slot).iter().copied()),
-                );
+                pairs.extend(step.iter().flat_map(|slot| registry.series.of(*slot)));
             }
 
             pace.done(AT_ONCE).await;

@@ -114,7 +114,7 @@ impl Registry {
         for pair in self.series.of(slot) {
             let rank = ranks
                 .by_pair
-                .get(*pair as usize)
+                .get(pair as usize)
                 .copied()
                 .unwrap_or_default();
 

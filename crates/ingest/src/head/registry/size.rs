@@ -2,14 +2,11 @@
 //!
 //! The figures are estimates of what is allocated: tables that double are counted as three quarters
 //! full, and each allocation has sixteen bytes of its own. A test compares them with what is really
-//! allocated.
+//! allocated. The lists of pairs are counted by [`super::lists`]; their places stay too.
 
 /// The slot of a series, which stays when the series is forgotten: its key, its follower, its
 /// tenure, and the place of its label pairs.
 pub(super) const SLOT: usize = 34;
-
-/// The place of a label pair in the list of a series, which stays as well.
-pub(super) const PAIR_OF_SERIES: usize = 4;
 
 /// A series without its label pairs and its slot: its entries in the table of labels and in the
 /// order.
