@@ -4,7 +4,7 @@
 //! after the same series as last time. Only other series are decoded.
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, Life, Shown, ShownSeries};
+use duramen_model::{Labels, LabelsBuilder, Life, Shown, ShownSeries};
 use duramen_proto::{Series, WriteRequest};
 use duramen_wal::{ExemplarRow, HistogramRow};
 
@@ -172,6 +172,7 @@ fn check_labels(
 ) -> Vec<(Unknown, Labels)> {
     let request = check.request;
     let mut checked = Vec::with_capacity(unknown.len());
+    let mut builder = LabelsBuilder::default();
 
     for (index, key) in unknown {
         let without = match check.gate.verdict(index) {
@@ -179,7 +180,7 @@ fn check_labels(
             _ => None,
         };
 
-        match labels::check(request, index, without, check.limits) {
+        match labels::check(request, index, without, check.limits, &mut builder) {
             Ok(labels) => checked.push(((index, key), labels)),
             Err(rejection) => {
                 admitted
@@ -207,7 +208,8 @@ fn intern(
 
     for ((index, key), labels) in checked {
         let series = &check.request.series[index];
-        let slot = match registry.find(&labels) {
+        let hash = registry.hash(labels.encoded());
+        let slot = match registry.find_hashed(&labels, hash) {
             Some(slot) => slot,
             None => match check_room(head, &registry, reported, &labels, check.limits) {
                 Err(rejection) => {
@@ -220,7 +222,7 @@ fn intern(
                     check.take(series, None, admitted, || ShownSeries::of(&labels));
                     continue;
                 }
-                Ok(()) => registry.intern(&labels),
+                Ok(()) => registry.add(&labels, hash),
             },
         };
 

@@ -1,18 +1,19 @@
 //! The check of the labels of a series.
 
 use duramen_limits::IngestLimits;
-use duramen_model::{Labels, METRIC_NAME, METRIC_NAME_BYTES_MAX, Shown};
+use duramen_model::{Labels, LabelsBuilder, METRIC_NAME, METRIC_NAME_BYTES_MAX, Shown};
 use duramen_proto::WriteRequest;
 
 use crate::rejection::Rejection;
 
 /// Returns the labels of the series at `at` of a request, except label `without`. They may come
-/// unsorted. A label with an empty value counts as absent.
+/// unsorted. A label with an empty value counts as absent. `builder` is used for the set.
 pub(super) fn check(
     request: &WriteRequest<'_>,
     at: usize,
     without: Option<&str>,
     limits: &IngestLimits,
+    builder: &mut LabelsBuilder,
 ) -> Result<Labels, Rejection> {
     let count = request.labels_count(at);
     let max = limits.labels_per_series_max;
@@ -35,13 +36,19 @@ pub(super) fn check(
         });
     }
 
-    labels.retain(|(name, _)| Some(*name) != without);
+    let mut named = false;
 
-    let named = labels
-        .iter()
-        .any(|(name, value)| *name == METRIC_NAME && !value.is_empty());
-    let set = Labels::from_pairs(labels.iter().copied()).filter(|_| named);
-    set.ok_or(Rejection::NoMetricName)
+    builder.clear();
+    for (name, value) in labels {
+        if Some(name) != without && !value.is_empty() {
+            named |= name == METRIC_NAME;
+            builder.push(name, value);
+        }
+    }
+
+    named
+        .then(|| builder.finish())
+        .ok_or(Rejection::NoMetricName)
 }
 
 fn check_label<'a>(

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use duramen_limits::IngestLimits;
+use duramen_model::labels::{EncodedLabel, EncodedLabels};
 use duramen_model::{Labels, LabelsBuilder, METRIC_NAME};
 use hashbrown::HashMap as FastMap;
 use roaring::RoaringBitmap;
@@ -64,8 +65,8 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    fn is(&self, name: &str, value: &str) -> bool {
-        *self.value == *value && *self.name == *name
+    fn is(&self, label: EncodedLabel<'_>) -> bool {
+        self.value.as_bytes() == label.value && self.name.as_bytes() == label.name
     }
 }
 
@@ -155,23 +156,30 @@ impl Registry {
     }
 
     /// Returns the slot of a label set, if it is known.
+    #[cfg(test)]
     pub(crate) fn find(&self, labels: &Labels) -> Option<Slot> {
-        let found = self.slots.find(self.hash(labels.encoded()), |slot| {
-            self.has_labels(slot, labels)
-        });
+        self.find_hashed(labels, self.hash(labels.encoded()))
+    }
+
+    /// Returns the slot of a label set with this hash, if it is known.
+    pub(crate) fn find_hashed(&self, labels: &Labels, hash: u64) -> Option<Slot> {
+        let found = self.slots.find(hash, |slot| self.has_labels(slot, labels));
         let slot = found?;
 
         self.tenures[slot as usize].used_in(self.eras.current());
         Some(slot)
     }
 
-    pub(super) fn hash(&self, encoded: &[u8]) -> u64 {
+    /// Returns the hash of an encoded label set.
+    pub(crate) fn hash(&self, encoded: &[u8]) -> u64 {
         xxh3_64_with_seed(encoded, self.seed)
     }
 
     fn has_labels(&self, slot: Slot, labels: &Labels) -> bool {
-        let held = self.series.of(slot).map(|pair| self.pair(pair));
-        held.map(|pair| (&*pair.name, &*pair.value)).eq(labels)
+        let mut sent = EncodedLabels::over(labels.encoded());
+        let mut held = self.series.of(slot).map(|pair| self.pair(pair));
+
+        held.all(|pair| sent.next().is_some_and(|label| pair.is(label))) && sent.next().is_none()
     }
 
     /// Checks whether one more series fits the limits of the tenant.
@@ -207,19 +215,27 @@ impl Registry {
     /// # Panics
     /// At 2^32 series. The limit of series per tenant is far lower.
     pub(crate) fn intern(&mut self, labels: &Labels) -> Slot {
-        if let Some(slot) = self.find(labels) {
-            return slot;
+        let hash = self.hash(labels.encoded());
+        match self.find_hashed(labels, hash) {
+            Some(slot) => slot,
+            None => self.add(labels, hash),
         }
+    }
 
+    /// Adds a series that is not known, with the hash of its labels.
+    ///
+    /// # Panics
+    /// At 2^32 series.
+    pub(crate) fn add(&mut self, labels: &Labels, hash: u64) -> Slot {
         let slot = self.take_slot();
         let mut pairs = std::mem::take(&mut self.scratch);
         pairs.clear();
 
-        for (at, (name, value)) in labels.iter().enumerate() {
+        for (at, label) in EncodedLabels::over(labels.encoded()).enumerate() {
             // A new series has most labels of the one before, of the same target.
             let pair = match self.latest.get(at) {
-                Some(&pair) if self.pair(pair).is(name, value) => pair,
-                _ => self.intern_pair(name, value),
+                Some(&pair) if self.pair(pair).is(label) => pair,
+                _ => self.intern_label(label),
             };
 
             let postings = &mut self.pair_mut(pair).postings;
@@ -233,7 +249,7 @@ impl Registry {
         let places = self.series.set(slot, &pairs);
         self.bytes += size::SERIES + pairs.len() * size::POSTING + places;
         self.scratch = std::mem::replace(&mut self.latest, pairs);
-        self.slots.insert(self.hash(labels.encoded()), slot);
+        self.slots.insert(hash, slot);
         self.order.waiting.push_back(slot);
 
         slot
@@ -255,6 +271,11 @@ impl Registry {
         self.bytes += size::SLOT;
 
         slot
+    }
+
+    fn intern_label(&mut self, label: EncodedLabel<'_>) -> PairId {
+        let text = |bytes| std::str::from_utf8(bytes).expect("labels are UTF-8");
+        self.intern_pair(text(label.name), text(label.value))
     }
 
     pub(super) fn intern_pair(&mut self, name: &str, value: &str) -> PairId {
