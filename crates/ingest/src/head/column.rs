@@ -36,6 +36,15 @@ impl<T> Column<T> {
         }
     }
 
+    /// Drops the elements from `len` on, and the memory of their pages.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.pages.truncate(len.div_ceil(PAGE));
+
+        if let Some(last) = self.pages.last_mut() {
+            last.truncate(len - (len - 1) / PAGE * PAGE);
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
         self.pages.get(at / PAGE)?.get(at % PAGE)
@@ -100,6 +109,20 @@ mod tests {
             let behind: Vec<usize> = column.iter_from(from).copied().collect();
             let expected: Vec<usize> = column.iter().copied().skip(from).collect();
             assert_eq!(behind, expected, "{from}");
+        }
+    }
+
+    #[test]
+    fn its_end_can_be_dropped() {
+        for len in [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE, 3 * PAGE + 5] {
+            let mut column = Column::default();
+            (0..3 * PAGE + 5).for_each(|at| column.push(at));
+
+            column.truncate(len);
+            assert_eq!(column.len(), len);
+
+            column.push(7);
+            assert_eq!((column.len(), column[len]), (len + 1, 7));
         }
     }
 }

@@ -20,6 +20,10 @@ impl SharedRegistry {
     /// steps, as queries do, and blocks, so it belongs on a thread of its own.
     pub(crate) fn forget(&self, in_use: impl FnOnce() -> RoaringBitmap) -> usize {
         let (ended, oldest) = self.write().eras.end();
+        {
+            let _one_at_a_time = futures::executor::block_on(self.ordering.lock());
+            self.write().drop_vacant_end();
+        }
 
         // This comes after the end of the era: it sees everything that was done under a pin that is
         // gone by now.
@@ -171,6 +175,37 @@ impl Registry {
         }
     }
 
+    /// Drops the numbers of series and of pairs at the end that are all vacant, if a new series
+    /// could get them anyway. They are given again as the next ones. After a time with many short
+    /// series, these are most of the numbers.
+    fn drop_vacant_end(&mut self) {
+        let len = self.tenures.len();
+        let end = self.vacant.end(&self.open_segment, len);
+
+        if end < len {
+            self.bytes -= self.sent.others() * size::SENT;
+            self.sent.truncate(end);
+            self.tenures.truncate(end);
+            self.vacant.truncate(end);
+            self.bytes -= (len - end) * size::SLOT + self.series.truncate(end);
+        }
+
+        let pairs = self.pairs.len();
+        while self.pairs.pop_if(|pair| pair.name.is_empty()).is_some() {}
+
+        let left = self.pairs.len();
+        if left < pairs {
+            self.vacant_pairs.retain(|pair| (*pair as usize) < left);
+            self.vacant_pairs.shrink_to(2 * self.vacant_pairs.len());
+            self.bytes -= (pairs - left) * size::PAIR_PLACE;
+            self.latest.clear();
+
+            if size::is_roomy(self.pairs.capacity(), left) {
+                self.pairs.shrink_to_fit();
+            }
+        }
+    }
+
     /// Clears the table of other bytes if it has grown too large. One series may be sent as many
     /// different bytes, and the entries of a forgotten series stay until here. After that, such a
     /// series is decoded again when it is next sent.
@@ -269,6 +304,52 @@ mod tests {
         assert_eq!(registry.write().intern(&labels(4)), slot);
         assert_eq!(registry.read().recall(77, None), None);
         assert_eq!(registry.read().labels(slot), labels(4));
+    }
+
+    #[test]
+    fn after_a_churn_the_memory_is_what_it_was() {
+        let open = OpenSegment::default();
+        let registry = SharedRegistry::new(open.clone(), 0);
+        let pod = |number: usize| {
+            Labels::from_pairs([("__name__", "m"), ("pod", &format!("pod-{number:07}"))]).unwrap()
+        };
+
+        let stays = |registry: &SharedRegistry| {
+            (0..100).for_each(|number| _ = registry.write().intern(&pod(number)));
+        };
+
+        stays(&registry);
+        registry.forget(none);
+
+        let before = registry.read().bytes();
+        let mut peak = 0;
+
+        for round in 1..=20u64 {
+            for number in 0..5_000 {
+                let pod = pod(1_000_000 + number);
+                let slot = registry.write().intern(&pod);
+                registry.write().remember(number as u128 + 1, slot, None);
+            }
+
+            peak = peak.max(registry.read().bytes());
+
+            for _ in 0..3 {
+                open.set(3 * round);
+                stays(&registry);
+                registry.forget(none);
+            }
+
+            open.set(3 * round + 1);
+        }
+
+        stays(&registry);
+        registry.forget(none);
+
+        let after = registry.read().bytes();
+        assert_eq!(registry.read().len(), 100);
+        assert!(peak > 20 * before, "{peak} at most, {before} before");
+        let page = 16 << 10;
+        assert!(after <= before + page, "{after} after, {before} before");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) struct Registry {
     pub(super) names: BTreeMap<Arc<str>, Name>,
     pub(super) order: Order,
     /// The pairs of the series that was interned last. They may be gone by now.
-    latest: Vec<PairId>,
+    pub(super) latest: Vec<PairId>,
     /// For the pairs of one series.
     scratch: Vec<PairId>,
     /// The memory of the registry, see [`size`].

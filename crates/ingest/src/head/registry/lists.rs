@@ -28,9 +28,15 @@ pub(super) struct PairLists {
     free: Vec<Vec<u32>>,
     /// Lists that are too long for the pages.
     apart: HashMap<Slot, Box<[u8]>>,
+    /// The bytes of the pages that are or were places, and those of them that are used.
+    placed: usize,
+    used: usize,
     /// For the bytes of one list.
     scratch: Vec<u8>,
 }
+
+/// Pages of which less than one in so many bytes is used are not kept.
+const ROOM_KEPT: usize = 4;
 
 impl PairLists {
     /// Returns the number of lists.
@@ -90,6 +96,8 @@ impl PairLists {
         self.pages[place / PAGE][place % PAGE..][..list.len()].copy_from_slice(list);
         self.places[slot as usize] = as_place(place);
         self.lengths[slot as usize] = length;
+        self.placed += grown;
+        self.used += list.len();
 
         grown
     }
@@ -106,7 +114,38 @@ impl PairLists {
 
         let place = std::mem::replace(&mut self.places[slot as usize], 0);
         self.vacate(place, usize::from(length));
+        self.used -= usize::from(length);
         (list, 0)
+    }
+
+    /// Drops the numbers from `len` on, whose lists are empty. Moves the lists that are left to new
+    /// pages if the pages are mostly empty. Returns by how many bytes the memory shrank.
+    pub(super) fn truncate(&mut self, len: usize) -> usize {
+        self.places.truncate(len);
+        self.lengths.truncate(len);
+
+        if self.used * ROOM_KEPT >= self.placed || self.placed < PAGE {
+            return 0;
+        }
+
+        let mut moved = Self {
+            apart: std::mem::take(&mut self.apart),
+            ..Self::default()
+        };
+
+        for slot in 0..Slot::try_from(len).unwrap_or(Slot::MAX) {
+            moved.push();
+
+            if self.lengths[slot as usize] == APART {
+                moved.lengths[slot as usize] = APART;
+            } else {
+                moved.set_bytes(slot, self.bytes(slot));
+            }
+        }
+
+        let shrunk = self.placed - moved.placed;
+        *self = moved;
+        shrunk
     }
 
     /// Returns a place for a list, and by how many bytes the memory grew.
@@ -265,5 +304,38 @@ mod tests {
 
         lists.push();
         assert_eq!(lists.set(count, &[9; PAGE % 200]), 0);
+    }
+
+    #[test]
+    fn lists_that_are_left_move_together() {
+        let mut lists = PairLists::default();
+        let of = |slot: Slot| vec![slot; if slot == 7 { 300 } else { 5 }];
+        let mut held = 0;
+
+        for slot in 0..10_000 {
+            lists.push();
+            held += lists.set(slot, &of(slot));
+        }
+
+        for slot in (0..10_000).filter(|slot| slot % 100 != 7) {
+            held -= lists.take(slot).1;
+        }
+
+        held -= lists.truncate(9_908);
+        assert!(held < 2_000, "{held}");
+
+        for slot in 0..9_908 {
+            let expected = if slot % 100 == 7 {
+                of(slot)
+            } else {
+                Vec::new()
+            };
+            assert_eq!(list(&lists, slot), expected);
+        }
+
+        (0..9_908).for_each(|slot| held -= lists.take(slot).1);
+        lists.push();
+        assert!(lists.set(9_908, &[1, 2]) <= 2);
+        assert_eq!(list(&lists, 9_908), [1, 2]);
     }
 }

@@ -42,6 +42,13 @@ impl Sent {
         self.next.push(AtomicU32::new(0));
     }
 
+    /// Drops the numbers from `len` on, which have no keys.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.keys.truncate(len);
+        self.next.truncate(len);
+        self.clear_others();
+    }
+
     /// Returns the series that came after `before` last time, if `key` is its key.
     #[inline]
     pub(super) fn guess(&self, before: Slot, key: u128) -> Option<Slot> {

@@ -20,6 +20,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use roaring::RoaringBitmap;
+
 /// The number of a series in its tenant's registry.
 pub(crate) type Slot = u32;
 
@@ -162,6 +164,33 @@ impl Vacant {
 
         self.slots.pop_front();
         Some(slot)
+    }
+
+    /// Returns where the numbers at the end begin that are all vacant, and that the open segment
+    /// does not define. There are `len` numbers.
+    pub(super) fn end(&self, open: &OpenSegment, len: usize) -> usize {
+        let free = self.slots.len() - self.waiting(open);
+        let free: RoaringBitmap = self
+            .slots
+            .iter()
+            .take(free)
+            .map(|(_, slot)| *slot)
+            .collect();
+        let mut end = len;
+
+        while let Some(before) = end.checked_sub(1)
+            && Slot::try_from(before).is_ok_and(|slot| free.contains(slot))
+        {
+            end = before;
+        }
+
+        end
+    }
+
+    /// Forgets the numbers from `end` on.
+    pub(super) fn truncate(&mut self, end: usize) {
+        self.slots.retain(|(_, slot)| (*slot as usize) < end);
+        self.slots.shrink_to(2 * self.slots.len());
     }
 
     /// Returns how many numbers wait for the next segment.
