@@ -6,7 +6,8 @@
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
 //!   their extents, or takes them from the `cache`. `gets` plans the GETs by the `cost` of the
 //!   store. The `fetcher` sends each `get` once for all who wait for it. A slow one gets a `hedge`.
-//! - `samples` decodes the extents of samples. Of each column chunk, `pages` takes the pages out of
+//! - `samples` decodes the extents of samples. `cut` says which rows lie in the requested time;
+//!   values are decoded of these only. Of each column chunk, `pages` takes the pages out of
 //!   the file: a `page_header`, and the bytes behind it, decompressed. A `column` goes through the
 //!   pages by `runs` of rows with and without a value. Its `values` are decoded as `delta` says, or
 //!   in a simpler encoding. `varint` has the integers of all these formats.
@@ -23,6 +24,7 @@ pub(crate) mod checks;
 pub(crate) mod claims;
 pub(crate) mod column;
 pub(crate) mod cost;
+pub(crate) mod cut;
 pub(crate) mod delta;
 pub(crate) mod exemplars;
 pub(crate) mod fetch;

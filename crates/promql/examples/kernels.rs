@@ -137,6 +137,7 @@ impl Bench {
         let context = QueryContext {
             source: Arc::clone(source),
             lookback_ms: None,
+            first_reads: false,
             limits: QueryLimits::default(),
         };
 

@@ -19,7 +19,8 @@ pub struct QueryStats {
     /// subquery, its points count, at the steps of the function over it.
     pub samples_queryable_per_step: Vec<(i64, u64)>,
     /// `samples_read` by step, in the same form. Each sample counts at the first step that reaches
-    /// it. Samples that belong to no step count at the first step.
+    /// it. Samples that belong to no step count at the first step, and all of them if the query
+    /// does not ask for it ([`QueryContext::first_reads`](crate::QueryContext)).
     pub samples_read_per_step: Vec<(i64, u64)>,
     pub timings: QueryTimings,
 }

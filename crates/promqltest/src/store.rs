@@ -125,6 +125,7 @@ impl Store {
         QueryContext {
             source,
             lookback_ms: None,
+            first_reads: true,
             limits: QueryLimits::default(),
         }
     }

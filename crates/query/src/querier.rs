@@ -53,6 +53,8 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QueryOptions {
     pub lookback_ms: Option<i64>,
+    /// Whether to count at which step each sample is read first.
+    pub first_reads: bool,
     /// Shortens [`duramen_limits::QueryLimits::timeout`].
     pub timeout: Option<Duration>,
     /// Replaces [`duramen_limits::QueryLimits::partial_response`].
@@ -308,6 +310,7 @@ impl Querier {
         QueryContext {
             source: self.view(asker, left_out),
             lookback_ms: options.lookback_ms,
+            first_reads: options.first_reads,
             limits: duramen_promql::QueryLimits {
                 samples_max: Some(limits.samples_max),
                 memory_bytes_max: Some(limits.memory_bytes_max),

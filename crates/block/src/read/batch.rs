@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use arrow::array::BinaryArray;
-use duramen_model::Exemplar;
+use duramen_model::{Exemplar, TimeRange};
 use duramen_source::{Columns, Floats, Reads, SeriesBatch, SeriesExemplars, SeriesRequest};
 
 use crate::error::Error;
 use crate::layout::rows::SeriesRows;
 use crate::layout::schema::sample;
 use crate::read::block::Block;
+use crate::read::cut::Cut;
 use crate::read::exemplars;
+use crate::read::fetch::SparseFile;
 use crate::read::histograms::Histograms;
 use crate::read::parquet_file::RowsFile;
 use crate::read::plan::{self, GroupRows};
@@ -23,7 +25,8 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<SeriesRows>,
 }
 
-/// Reads floats and histograms concurrently, in one round trip.
+/// Reads floats and histograms concurrently, in one round trip. Samples outside of the range of the
+/// request are left out, except for histograms.
 pub(crate) async fn read(
     block: &Block,
     Batch { labels, rows }: Batch,
@@ -60,27 +63,83 @@ async fn floats(
     };
 
     let offsets = offsets(block, rows())?;
-    let mut samples = Samples::with_capacity(count(&offsets));
+    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? else {
+        return Ok(Samples::default().into_columns(offsets));
+    };
 
-    if let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? {
-        let remote = &file.file.remote;
-        let parsed = &file.file.parsed;
-        let wanted: Vec<_> = groups
-            .iter()
-            .flat_map(|group| plan::pages(parsed, group, lives))
-            .collect();
+    let parsed = &file.file.parsed;
+    let wanted: Vec<_> = groups
+        .iter()
+        .flat_map(|group| plan::pages(parsed, group, lives))
+        .collect();
 
-        let bytes = remote.fetch(&wanted, &request.reads).await?;
+    let bytes = file.file.remote.fetch(&wanted, &request.reads).await?;
+    let fetched = Fetched {
+        cut: cut(series, request.range),
+        offsets,
+        groups,
+        bytes,
+        lives,
+    };
+
+    fetched.decode(file)
+}
+
+/// Returns what to cut off, if any of the series has samples outside of the range.
+fn cut(series: &[SeriesRows], range: TimeRange) -> Option<Cut> {
+    let is_whole = |rows: &SeriesRows| {
+        rows.samples.is_empty() || range.contains(rows.min_ts_ms) && range.contains(rows.max_ts_ms)
+    };
+
+    let lengths = series
+        .iter()
+        .map(|rows| rows.samples.end - rows.samples.start);
+    (!series.iter().all(is_whole)).then(|| Cut::new(lengths, range))
+}
+
+/// The floats of a batch before they are decoded.
+struct Fetched {
+    /// The first row of each series within the batch, followed by the number of rows.
+    offsets: Vec<i32>,
+    groups: Vec<GroupRows>,
+    bytes: SparseFile,
+    lives: &'static [usize],
+    cut: Option<Cut>,
+}
+
+impl Fetched {
+    fn decode(self, file: &RowsFile) -> Result<Floats, Error> {
+        let Self {
+            offsets,
+            groups,
+            bytes,
+            lives,
+            mut cut,
+        } = self;
+
+        let mut samples = match &cut {
+            Some(_) => Samples::default(),
+            None => Samples::with_capacity(count(&offsets)),
+        };
+
         let mut scratch = Scratch::default();
 
         for group in &groups {
             samples
-                .append(parsed, &bytes, group, lives, &mut scratch)
-                .map_err(|e| Error::decode(&remote.key, e))?;
+                .append(
+                    &file.file.parsed,
+                    &bytes,
+                    group,
+                    lives,
+                    cut.as_mut(),
+                    &mut scratch,
+                )
+                .map_err(|e| Error::decode(&file.file.remote.key, e))?;
         }
-    }
 
-    Ok(samples.into_columns(offsets))
+        let offsets = cut.map_or(offsets, Cut::into_offsets);
+        Ok(samples.into_columns(offsets))
+    }
 }
 
 async fn histograms(

@@ -36,7 +36,9 @@ pub(crate) struct ChunkLayout<'a> {
 /// Some pages of a column chunk, decompressed. The memory is kept for the next chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
+    /// What lies behind the first `used` bytes is of earlier chunks and will be overwritten.
     bytes: Vec<u8>,
+    used: usize,
     dictionary: Range<usize>,
     pages: Vec<Placed>,
 }
@@ -147,7 +149,7 @@ impl Pages {
         wanted: &[Range<usize>],
         unpacker: &mut Unpacker,
     ) -> Result<()> {
-        self.bytes.clear();
+        self.used = 0;
         self.pages.clear();
         self.dictionary = 0..0;
 
@@ -234,25 +236,29 @@ impl Pages {
             return Err(malformed("a page is larger than its rows can be"));
         }
 
-        let start = self.bytes.len();
-
-        if chunk.compressed && header.bytes > 0 {
-            self.bytes.resize(start + header.bytes, 0);
-            let written = unpacker
-                .zstd
-                .decompress_to_buffer(body, &mut self.bytes[start..])
-                .map_err(|e| ParquetError::External(Box::new(e)))?;
-            self.bytes.truncate(start + written);
-        } else {
-            self.bytes.extend_from_slice(body);
+        let page = self.used..self.used + header.bytes;
+        if self.bytes.len() < page.end {
+            self.bytes.resize(page.end, 0);
         }
 
-        let end = self.bytes.len();
-        if end - start != header.bytes {
+        let room = &mut self.bytes[page.clone()];
+        let mut written = body.len();
+
+        if chunk.compressed && header.bytes > 0 {
+            written = unpacker
+                .zstd
+                .decompress_to_buffer(body, room)
+                .map_err(|e| ParquetError::External(Box::new(e)))?;
+        } else if written == room.len() {
+            room.copy_from_slice(body);
+        }
+
+        if written != header.bytes {
             return Err(malformed("a page has another length than its header says"));
         }
 
-        Ok((header, start..end))
+        self.used = page.end;
+        Ok((header, page))
     }
 
     /// How many bytes are kept for pages.

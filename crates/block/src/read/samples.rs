@@ -11,6 +11,7 @@ use parquet::file::metadata::ParquetMetaData;
 use crate::layout::decimal::{EXPONENT_MAX, unscaled};
 use crate::layout::schema::sample;
 use crate::read::column::Column;
+use crate::read::cut::Cut;
 use crate::read::fetch::SparseFile;
 use crate::read::pages::{ChunkLayout, Pages, Unpacker};
 use crate::read::plan::{self, GroupRows};
@@ -34,6 +35,8 @@ pub(crate) struct Scratch {
     exponents: Pages,
     floats: Pages,
     lives: Pages,
+    /// The times of rows that are cut.
+    times: Vec<i64>,
 }
 
 #[cfg(test)]
@@ -66,19 +69,55 @@ impl Samples {
     }
 
     /// Appends the rows `wanted`, whose pages are in `file`. `lives` are the columns of life spans
-    /// that are read too.
+    /// that are read too. With `cut`, only the rows that it keeps are appended, and only their
+    /// values are decoded.
     pub(crate) fn append(
         &mut self,
         parsed: &ParquetMetaData,
         file: &SparseFile,
         wanted: &GroupRows,
         lives: &[usize],
+        cut: Option<&mut Cut>,
         scratch: &mut Scratch,
     ) -> Result<()> {
         let first = self.ts.len();
+        let chunk = ChunkLayout::of(parsed, wanted.group, sample::TS, Physical::INT64)?;
+        scratch
+            .ts
+            .load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
+        let ts = Column::new(&scratch.ts);
 
+        let Some(cut) = cut else {
+            append_ts(ts, &wanted.rows, &mut self.ts)?;
+            return self.append_values(parsed, file, wanted, lives, first, scratch);
+        };
+
+        scratch.times.clear();
+        append_ts(ts, &wanted.rows, &mut scratch.times)?;
+        let rows = cut.keep(&wanted.rows, &scratch.times, &mut self.ts);
+
+        if rows.is_empty() {
+            return Ok(());
+        }
+
+        let kept = GroupRows {
+            group: wanted.group,
+            rows,
+        };
+        self.append_values(parsed, file, &kept, lives, first, scratch)
+    }
+
+    /// Appends the values and life spans of the rows `wanted`. The first of them is sample `first`.
+    fn append_values(
+        &mut self,
+        parsed: &ParquetMetaData,
+        file: &SparseFile,
+        wanted: &GroupRows,
+        lives: &[usize],
+        first: usize,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         for (column, physical, pages) in [
-            (sample::TS, Physical::INT64, &mut scratch.ts),
             (sample::VALUE_INT, Physical::INT64, &mut scratch.integers),
             (sample::EXPONENT, Physical::INT32, &mut scratch.exponents),
             (sample::VALUE, Physical::DOUBLE, &mut scratch.floats),
@@ -92,8 +131,6 @@ impl Samples {
             exponents: Column::new(&scratch.exponents),
             floats: Column::new(&scratch.floats),
         };
-
-        append_ts(Column::new(&scratch.ts), &wanted.rows, &mut self.ts)?;
 
         for rows in &wanted.rows {
             values.append(rows.clone(), &mut self.values)?;

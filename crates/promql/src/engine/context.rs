@@ -11,6 +11,10 @@ pub struct QueryContext {
     pub source: Arc<dyn SeriesSource>,
     /// Replaces the engine's look-back.
     pub lookback_ms: Option<i64>,
+    /// Whether to count at which step each sample is read first, for
+    /// [`QueryStats::samples_read_per_step`](crate::QueryStats). Without it, all samples count at
+    /// the first step.
+    pub first_reads: bool,
     pub limits: QueryLimits,
 }
 

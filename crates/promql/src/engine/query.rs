@@ -152,7 +152,7 @@ impl Query {
                 Arc::clone(&self.resources.memory),
             )),
             annotations: Annotations::on(Arc::clone(&self.resources.text)),
-            counts: StepCounts::new(planned.grid),
+            counts: StepCounts::new(planned.grid, self.context.first_reads),
             cancellation: self.cancellation,
             clock: Arc::clone(&self.resources.clock),
             nodes: NodeTable::default(),

@@ -93,6 +93,7 @@ async fn check(source: &MemorySource, query: &str, steps: i64) {
     let context = QueryContext {
         source,
         lookback_ms: None,
+        first_reads: true,
         limits: QueryLimits::default(),
     };
 

@@ -103,6 +103,7 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
     let context = QueryContext {
         source: Arc::new(source),
         lookback_ms: None,
+        first_reads: true,
         limits: QueryLimits::default(),
     };
 

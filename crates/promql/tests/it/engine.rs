@@ -65,6 +65,7 @@ pub(crate) fn context(source: MemorySource) -> QueryContext {
     QueryContext {
         source: Arc::new(source),
         lookback_ms: None,
+        first_reads: true,
         limits: QueryLimits::default(),
     }
 }

@@ -65,6 +65,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
     let context = QueryContext {
         source: Arc::new(Endless),
         lookback_ms: None,
+        first_reads: true,
         limits,
     };
 
@@ -281,6 +282,7 @@ async fn ten_years_of_seconds_and_bombs_of_repetitions_are_refused_before_they_a
     let context = QueryContext {
         source,
         lookback_ms: None,
+        first_reads: true,
         limits,
     };
 

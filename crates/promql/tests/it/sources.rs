@@ -80,6 +80,7 @@ fn context(broken: Broken) -> QueryContext {
     QueryContext {
         source: Arc::new(broken),
         lookback_ms: None,
+        first_reads: true,
         limits: QueryLimits::default(),
     }
 }

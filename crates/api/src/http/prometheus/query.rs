@@ -127,6 +127,7 @@ pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     // A value of 0 or below stands for the setting of the process, as in Prometheus.
     Ok(QueryOptions {
         lookback_ms: lookback_ms.filter(|ms| *ms > 0),
+        first_reads: Detail::of(params).0 == Detail::Steps,
         timeout,
         partial_response,
     })

@@ -133,8 +133,8 @@ impl StepEval {
         allowance.hold(0)?;
 
         let read = match self.origin {
-            Origin::Source => self.first_reads(&batch),
-            Origin::Subquery => Vec::new(),
+            Origin::Source if allowance.counts().first_reads => self.first_reads(&batch),
+            Origin::Source | Origin::Subquery => Vec::new(),
         };
 
         allowance
@@ -227,6 +227,7 @@ impl StepEval {
         };
 
         let within = steps.reaching(series.ts);
+        let series = series.read_by(steps);
 
         match self.function {
             StepFunction::Latest => {
@@ -249,8 +250,11 @@ impl StepEval {
                 )
             }
             StepFunction::Range(function) => {
-                let series = buffer.without_stale(series);
-                let falls = !self.reads_counter() || rate::falls(series.values);
+                let (series, falls) = if self.reads_counter() {
+                    buffer.counter(series)
+                } else {
+                    (buffer.without_stale(series), true)
+                };
 
                 match (function, self.lookup.ends) {
                     // Dashboards use this combination most, so it has its own loop.

@@ -6,7 +6,7 @@ use duramen_model::is_stale;
 
 use crate::exec::series::samples_seen::SamplesSeen;
 use crate::grid::Grid;
-use crate::kernels::Window;
+use crate::kernels::{Window, rate};
 use crate::plan::lookup::Lookup;
 
 /// The samples of one row, in ascending order of time.
@@ -63,7 +63,57 @@ pub(crate) fn reached(ts: &[i64], known: usize, last_ms: i64) -> usize {
     from + ts[from..end].partition_point(|&ts_ms| ts_ms <= last_ms)
 }
 
+/// [`reached`], which tries `guess` first. Scrapes and steps are regular, so the end moves on by
+/// the same number of samples at nearly every step.
+#[inline]
+fn reached_near(ts: &[i64], known: usize, guess: usize, last_ms: i64) -> usize {
+    let is_behind = |at: usize| ts.get(at).is_none_or(|&ts_ms| ts_ms > last_ms);
+    let is_end = guess > known && guess <= ts.len() && ts[guess - 1] <= last_ms && is_behind(guess);
+
+    if is_end {
+        return guess;
+    }
+
+    reached(ts, known, last_ms)
+}
+
+/// An end that moves forward over the times of a series.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    at: usize,
+    /// How far it moved at the last step.
+    stride: usize,
+}
+
+impl End {
+    /// Moves behind the times at or before `last_ms`.
+    #[inline]
+    fn advance(&mut self, ts: &[i64], last_ms: i64) {
+        let at = reached_near(ts, self.at, self.at + self.stride, last_ms);
+        *self = Self {
+            at,
+            stride: at - self.at,
+        };
+    }
+}
+
 impl<'a> FloatSeries<'a> {
+    /// Returns the samples that any of the steps reads. A source may return more.
+    pub(crate) fn read_by(self, steps: Steps<'_>) -> Self {
+        let Steps { grid, lookup, .. } = steps;
+        let Self { ts, values } = self;
+
+        let before_ms = lookup.read_start_ms(grid.at(0));
+        let last_ms = lookup.read_end_ms(grid.last_ms());
+        let first = ts.partition_point(|&ts_ms| ts_ms <= before_ms);
+        let behind = ts.partition_point(|&ts_ms| ts_ms <= last_ms).max(first);
+
+        Self {
+            ts: &ts[first..behind],
+            values: &values[first..behind],
+        }
+    }
+
     /// Returns a function that gives the cell of each step, in order. `read` makes the cell from
     /// the index of the newest sample in the window, unless the series ended there.
     pub(crate) fn latest(
@@ -78,13 +128,13 @@ impl<'a> FloatSeries<'a> {
         } = steps;
 
         let Self { ts, values } = self;
-        let mut behind = 0;
+        let mut behind = End::default();
 
         move |step| {
             let time_ms = grid.at(step);
-            behind = reached(ts, behind, lookup.end_ms(time_ms));
+            behind.advance(ts, lookup.end_ms(time_ms));
 
-            let at = behind.checked_sub(1)?;
+            let at = behind.at.checked_sub(1)?;
             (ts[at] > lookup.start_ms(time_ms) && !is_stale(values[at])).then(|| {
                 samples_seen.add(step, 1);
                 read(at)
@@ -108,25 +158,26 @@ impl<'a> FloatSeries<'a> {
         } = steps;
 
         let Self { ts, values } = self;
-        let mut first = 0;
-        let mut behind = 0;
+        let mut first = End::default();
+        let mut behind = End::default();
 
         move |step| {
             let time_ms = grid.at(step);
             let before_ms = lookup.read_start_ms(time_ms);
             let last_ms = lookup.read_end_ms(time_ms);
 
-            behind = reached(ts, behind, last_ms);
-            first = reached(&ts[..behind], first, before_ms);
-            samples_seen.add(step, behind - first);
+            behind.advance(ts, last_ms);
+            first.advance(&ts[..behind.at], before_ms);
+            let within = first.at..behind.at;
+            samples_seen.add(step, within.len());
 
             if samples_seen.is_cancelled() {
                 return None;
             }
 
             let window = Window {
-                ts: &ts[first..behind],
-                values: &values[first..behind],
+                ts: &ts[within.clone()],
+                values: &values[within],
                 start_ms: lookup.start_ms(time_ms),
                 end_ms: lookup.end_ms(time_ms),
                 range_ms: lookup.range_ms,
@@ -139,6 +190,17 @@ impl<'a> FloatSeries<'a> {
     }
 }
 
+/// How many values are looked at together.
+const PIECE: usize = 256;
+
+/// Returns whether any value is a stale marker. There is no early exit, so that several values are
+/// compared at the same time.
+fn has_stale(values: &[f64]) -> bool {
+    values
+        .iter()
+        .fold(false, |stale, &value| stale | is_stale(value))
+}
+
 /// A buffer for the samples of a series.
 #[derive(Debug, Default)]
 pub(crate) struct SampleBuffer {
@@ -149,10 +211,37 @@ pub(crate) struct SampleBuffer {
 impl SampleBuffer {
     /// Returns the samples without stale markers. They are copied only if there are stale markers.
     pub(crate) fn without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
-        if !series.values.iter().any(|&value| is_stale(value)) {
+        if !series.values.chunks(PIECE).any(has_stale) {
             return series;
         }
 
+        self.copy_without_stale(series)
+    }
+
+    /// Returns the samples without stale markers, as [`SampleBuffer::without_stale`] does, and
+    /// whether any value is below the previous one.
+    pub(crate) fn counter<'a>(&'a mut self, series: FloatSeries<'a>) -> (FloatSeries<'a>, bool) {
+        let values = series.values;
+        let mut stale = false;
+        let mut falls = false;
+
+        // A piece is looked at twice while it is in the nearest cache. It begins with the last
+        // value of the one before.
+        for start in (0..values.len()).step_by(PIECE) {
+            let end = values.len().min(start + PIECE);
+            stale |= has_stale(&values[start..end]);
+            falls |= rate::falls(&values[start.saturating_sub(1)..end]);
+        }
+
+        if !stale {
+            return (series, falls);
+        }
+
+        let series = self.copy_without_stale(series);
+        (series, rate::falls(series.values))
+    }
+
+    fn copy_without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
         self.ts.clear();
         self.values.clear();
 
@@ -186,6 +275,78 @@ mod tests {
         }
 
         assert_eq!(reached(&[], 0, 5), 0);
+    }
+
+    #[test]
+    fn what_is_reached_does_not_depend_on_the_guess() {
+        let ts: Vec<i64> = (0..20).map(|at| at * 10).collect();
+
+        for last_ms in -1..201 {
+            let wanted = ts.iter().filter(|&&ts_ms| ts_ms <= last_ms).count();
+
+            for known in 0..=wanted {
+                for guess in known..25 {
+                    assert_eq!(
+                        reached_near(&ts, known, guess, last_ms),
+                        wanted,
+                        "{last_ms}: {known}, {guess}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_falls_where_pieces_meet_and_where_stale_markers_were() {
+        let rising = |length: usize| (0..length).map(|at| at as f64).collect::<Vec<_>>();
+        let falls = |values: &[f64]| {
+            let ts: Vec<i64> = (0..).take(values.len()).collect();
+            let series = FloatSeries { ts: &ts, values };
+            let mut buffer = SampleBuffer::default();
+            let (series, falls) = buffer.counter(series);
+            (series.ts.len(), falls)
+        };
+
+        assert_eq!(falls(&[]), (0, false));
+        assert_eq!(falls(&rising(3 * PIECE)), (3 * PIECE, false));
+
+        for at in [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE - 1] {
+            let mut values = rising(3 * PIECE);
+            values[at] = -1.0;
+            assert_eq!(falls(&values), (3 * PIECE, true), "{at}");
+
+            values[at] = duramen_model::STALE_NAN;
+            assert_eq!(falls(&values), (3 * PIECE - 1, false), "{at}");
+
+            values[at - 1] = f64::from(1 << 20);
+            assert_eq!(falls(&values), (3 * PIECE - 1, at + 1 < 3 * PIECE), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_series_is_cut_to_what_the_steps_read() {
+        let samples_seen = SamplesSeen::new(0, Cancellation::default());
+        let steps = Steps {
+            grid: Grid::range(100, 200, 10),
+            lookup: Lookup {
+                range_ms: 30,
+                offset_ms: 5,
+                at_ms: None,
+                ends: None,
+                ttl_max_ms: 0,
+            },
+            samples_seen: &samples_seen,
+        };
+
+        let ts = [0, 65, 66, 195, 196];
+        let values = [0.0, 1.0, 2.0, 3.0, 4.0];
+        let series = FloatSeries {
+            ts: &ts,
+            values: &values,
+        };
+
+        let cut = series.read_by(steps);
+        assert_eq!((cut.ts, cut.values), (&ts[2..4], &values[2..4]));
     }
 
     #[test]

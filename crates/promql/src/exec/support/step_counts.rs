@@ -12,6 +12,8 @@ use crate::stats::QueryStats;
 pub(crate) struct StepCounts {
     /// The steps of the query itself.
     steps: Grid,
+    /// Whether somebody asks at which step each sample is read first.
+    pub(crate) first_reads: bool,
     per_step: Mutex<PerStep>,
 }
 
@@ -23,9 +25,10 @@ struct PerStep {
 
 impl StepCounts {
     /// Creates the counts for a query with these steps.
-    pub(crate) fn new(steps: Grid) -> Self {
+    pub(crate) fn new(steps: Grid, first_reads: bool) -> Self {
         Self {
             steps,
+            first_reads,
             per_step: Mutex::default(),
         }
     }

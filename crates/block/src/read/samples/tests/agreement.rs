@@ -45,7 +45,7 @@ fn check(group: &Group, rows: &[Row], wanted: Vec<Range<usize>>, scratch: &mut S
 
     for _ in 0..2 {
         samples
-            .append(&group.parsed, &file, &wanted, &LIVES, scratch)
+            .append(&group.parsed, &file, &wanted, &LIVES, None, scratch)
             .unwrap();
     }
 
@@ -128,7 +128,7 @@ fn error_of(value: Value) -> String {
     };
     let file = group.file(&wanted, &[]);
     let scratch = &mut Scratch::default();
-    let result = Samples::default().append(&group.parsed, &file, &wanted, &[], scratch);
+    let result = Samples::default().append(&group.parsed, &file, &wanted, &[], None, scratch);
     result.unwrap_err().to_string()
 }
 

@@ -41,7 +41,14 @@ impl Reader {
         };
         let rows: usize = wanted.rows.iter().map(Range::len).sum();
         let mut samples = Samples::default();
-        let result = samples.append(&group.parsed, file, &wanted, &LIVES, &mut self.scratch);
+        let result = samples.append(
+            &group.parsed,
+            file,
+            &wanted,
+            &LIVES,
+            None,
+            &mut self.scratch,
+        );
 
         match result {
             Ok(()) => {
