@@ -1,7 +1,7 @@
 //! Identifies series by the bytes of their labels, so that a known series is found without decoding
 //! its labels.
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::{xxh3_128_with_secret, xxh3_128_with_seed};
 
 use super::WriteRequest;
 use super::labels::{LabelPair, LabelText};
@@ -12,13 +12,29 @@ use super::labels::{LabelPair, LabelText};
 #[derive(Debug)]
 pub struct SeriesKeys<'r, 'a> {
     request: &'r WriteRequest<'a>,
-    seed: u64,
+    /// Made from the seed once: the hash would make it from the seed for each long label set.
+    secret: [u8; SECRET],
     /// The hash of each symbol, for a request of 2.0.
     symbols: Vec<u128>,
     /// The bytes that are hashed for one series. For 2.0: the hashes of its symbols in the order of
     /// the references, and what type and unit add. For a built request: its labels with their
     /// lengths.
     scratch: Vec<u8>,
+}
+
+/// The length of the secret, as the authors of the hash recommend it.
+const SECRET: usize = 192;
+
+/// Returns the secret of a seed.
+fn secret(seed: u64) -> [u8; SECRET] {
+    let mut secret = [0; SECRET];
+    let (parts, _) = secret.as_chunks_mut::<16>();
+
+    for (number, part) in (0u8..).zip(parts) {
+        *part = xxh3_128_with_seed(&[number], seed).to_le_bytes();
+    }
+
+    secret
 }
 
 impl<'a> WriteRequest<'a> {
@@ -35,14 +51,15 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
             LabelText::Inline | LabelText::Pairs(_) => &[],
         };
 
+        let secret = secret(seed);
         let symbols = symbols
             .iter()
-            .map(|symbol| xxh3_128_with_seed(symbol, seed))
+            .map(|symbol| xxh3_128_with_secret(symbol, &secret))
             .collect();
 
         Self {
             request,
-            seed,
+            secret,
             symbols,
             scratch: Vec::new(),
         }
@@ -56,7 +73,7 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
     pub fn of(&mut self, at: usize) -> u128 {
         let labels = &self.request.series[at].labels;
         match &self.request.text {
-            LabelText::Inline => return xxh3_128_with_seed(labels.bytes, self.seed),
+            LabelText::Inline => return xxh3_128_with_secret(labels.bytes, &self.secret),
             LabelText::Pairs(pairs) => return self.of_pairs(&pairs[labels.built()]),
             LabelText::Symbols(_) => {}
         }
@@ -79,7 +96,7 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
             known.add_to_key(&self.symbols, &mut self.scratch);
         }
 
-        xxh3_128_with_seed(&self.scratch, self.seed)
+        xxh3_128_with_secret(&self.scratch, &self.secret)
     }
 
     /// The key of a built series. Different label sets give different bytes. They also differ from
@@ -94,6 +111,6 @@ impl<'r, 'a> SeriesKeys<'r, 'a> {
             self.scratch.extend_from_slice(text);
         }
 
-        xxh3_128_with_seed(&self.scratch, self.seed)
+        xxh3_128_with_secret(&self.scratch, &self.secret)
     }
 }
