@@ -12,6 +12,7 @@ use duramen_runtime::Disk;
 use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
 use duramen_source::{
     Error, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    UndecodedStream,
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -172,6 +173,15 @@ struct StagedSource {
 impl SeriesSource for StagedSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         let batches = self.block.select(request).await?;
+        let directory = Arc::clone(&self.directory);
+        Ok(Box::pin(batches.map(move |batch| {
+            let _ = &directory;
+            batch
+        })))
+    }
+
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        let batches = self.block.select_undecoded(request).await?;
         let directory = Arc::clone(&self.directory);
         Ok(Box::pin(batches.map(move |batch| {
             let _ = &directory;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
+use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
     Error, LeftOut, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    UndecodedStream,
 };
 use futures::{StreamExt, stream};
 
@@ -112,6 +114,11 @@ impl<S: SeriesSource> SeriesSource for OptionalBlock<S> {
                 Ok(Box::pin(stream::empty()))
             }
         }
+    }
+
+    /// The batches are decoded here, where a block that cannot be decoded is left out.
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        self.select(request).await.map(as_undecoded)
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -11,7 +11,8 @@ use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId};
 use duramen_source::{
     Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
-    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Views,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -311,6 +312,10 @@ impl Views for Storage {
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.samples(request).await?.select(request).await
+    }
+
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        self.samples(request).await?.select_undecoded(request).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

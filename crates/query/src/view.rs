@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
 use duramen_source::{
     Error, LeftOut, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    Views,
+    UndecodedStream, Views,
 };
 use tokio::sync::OnceCell;
 
@@ -52,6 +52,10 @@ impl RequestView {
 impl SeriesSource for RequestView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
         self.view().await?.select(request).await
+    }
+
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        self.view().await?.select_undecoded(request).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -5,6 +5,7 @@ mod columns;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
@@ -42,6 +43,11 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         list("histogram_start_ts", &INTEGER, true),
         list("histogram_ttl", &INTEGER, true),
     ]))
+});
+/// The columns of a piece behind which its batch goes on. Only the metadata differs.
+static GOES_ON: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mark = HashMap::from([("goes_on".to_owned(), String::new())]);
+    Arc::new(Schema::clone(&SCHEMA).with_metadata(mark))
 });
 static INTEGER: LazyLock<Arc<Field>> =
     LazyLock::new(|| Arc::new(Field::new("item", DataType::Int64, false)));
@@ -140,7 +146,29 @@ impl SeriesBatch {
 
     /// Takes a record batch of [`SeriesBatch::schema`]. Returns `None` when it has another schema.
     pub fn from_record_batch(batch: RecordBatch) -> Option<Self> {
-        (batch.schema() == *SCHEMA).then_some(Self { batch })
+        let schema = batch.schema_ref();
+        let is_ours = Arc::ptr_eq(schema, &GOES_ON) || *schema == *SCHEMA || *schema == *GOES_ON;
+        is_ours.then_some(Self { batch })
+    }
+
+    /// Whether the next batch of the stream is a piece of the same batch. What is computed of whole
+    /// batches waits for the last piece, so it does not depend on how they are cut.
+    pub fn goes_on(&self) -> bool {
+        !self.batch.schema_ref().metadata().is_empty()
+    }
+
+    /// The same series, as a piece behind which the batch goes on or ends.
+    #[must_use]
+    pub fn going_on(self, goes_on: bool) -> Self {
+        if self.goes_on() == goes_on {
+            return self;
+        }
+
+        let schema = if goes_on { &GOES_ON } else { &SCHEMA };
+        let columns = self.batch.columns().to_vec();
+        let batch = RecordBatch::try_new(Arc::clone(schema), columns)
+            .expect("the columns of a series batch fit its schema");
+        Self { batch }
     }
 
     pub const fn record_batch(&self) -> &RecordBatch {

@@ -7,6 +7,7 @@
 //! labels and summaries for sources without a faster way.
 //!
 //! - [`head`], [`view`]: sources that are written to while they are read. A view shows one moment.
+//! - [`undecoded`]: batches that their receiver decodes.
 //! - [`merge`]: combines several parts to one source, for queries and for compactions.
 //! - [`left_out`]: which parts a partial answer leaves out.
 //! - [`memory`]: a source for tests.
@@ -22,6 +23,7 @@ pub mod merge;
 pub mod reads;
 pub mod request;
 mod source;
+pub mod undecoded;
 pub mod view;
 pub mod walk;
 
@@ -37,4 +39,5 @@ pub use merge::MergeSource;
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use source::SeriesSource;
+pub use undecoded::{UndecodedBatch, UndecodedStream};
 pub use view::{Unchanging, Views};

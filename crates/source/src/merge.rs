@@ -9,6 +9,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
     SeriesStream, SeriesSummary,
@@ -123,6 +124,13 @@ impl SeriesSource for MergeSource {
             merge,
             |mut merge| async move { Ok(merge.next_batch().await?.map(|batch| (batch, merge))) },
         )))
+    }
+
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        match &self.parts[..] {
+            [part] => part.source.select_undecoded(request).await,
+            _ => self.select(request).await.map(as_undecoded),
+        }
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -9,6 +9,7 @@ use duramen_model::FamilyMetadata;
 use crate::answer::{SeriesExemplars, SeriesStream, SeriesSummary};
 use crate::error::Error;
 use crate::request::{Columns, SeriesRequest};
+use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::walk;
 
 /// A source of series: the blocks of a bucket, a head, a merge of other sources, or memory for
@@ -32,6 +33,11 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// A source may also return samples outside the range if leaving them out would cost work; the
     /// reader must skip them. So a series may appear although all its samples are outside.
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error>;
+
+    /// What [`SeriesSource::select`] returns, in the same batches. The receiver decodes them.
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        self.select(request).await.map(as_undecoded)
+    }
 
     /// The exemplars in the range, for the series that pass all matchers. Series without exemplars
     /// are left out. Series are in block order, each once. The exemplars of a series ascend by

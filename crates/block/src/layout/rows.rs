@@ -25,7 +25,17 @@ pub(crate) enum Wanted {
     Exemplars,
 }
 
+/// A histogram counts as this many floats, which are 256 bytes.
+const HISTOGRAM_SAMPLES: u64 = 16;
+
 impl SeriesRows {
+    /// The memory that the samples take, counted in floats.
+    pub(crate) const fn weight(&self) -> u64 {
+        let histograms =
+            (self.histograms.end - self.histograms.start).saturating_mul(HISTOGRAM_SAMPLES);
+        (self.samples.end - self.samples.start).saturating_add(histograms)
+    }
+
     pub(crate) fn have(&self, wanted: Wanted) -> bool {
         match wanted {
             Wanted::Samples(range) => {

@@ -1,6 +1,8 @@
 //! Gets and decodes the samples of one batch of series.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::BinaryArray;
 use duramen_model::{Exemplar, TimeRange};
@@ -25,46 +27,86 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<SeriesRows>,
 }
 
-/// Reads floats and histograms concurrently, in one round trip. Samples outside of the range of the
-/// request are left out, except for histograms.
-pub(crate) async fn read(
-    block: &Block,
+/// Gets the bytes of floats, and histograms, concurrently, in one round trip. Samples outside of
+/// the range of the request are left out, except for histograms. The batch is decoded in pieces of
+/// about `piece_samples` samples.
+pub(crate) async fn fetch(
+    block: &Arc<Block>,
     Batch { labels, rows }: Batch,
     request: &SeriesRequest,
-) -> Result<SeriesBatch, Error> {
-    let none = || vec![0; rows.len() + 1];
+    piece_samples: u64,
+) -> Result<Fetched, Error> {
+    let mut fetched = Fetched {
+        block: Arc::clone(block),
+        labels,
+        rows,
+        range: request.range,
+        lives: match request.columns {
+            Columns::Everything => &[sample::TTL, sample::START_TS],
+            Columns::Labels | Columns::Samples => &[sample::TTL],
+        },
+        floats: None,
+        histograms: None,
+        pieces: VecDeque::new(),
+        scratch: Scratch::default(),
+    };
+
+    let rows = &fetched.rows;
 
     if request.columns == Columns::Labels {
-        let floats = Samples::default().into_columns(none());
-        return Ok(SeriesBatch::from_columns(
-            labels,
-            floats,
-            Histograms::default().into_columns(none()),
-        ));
+        fetched.pieces.push_back(0..rows.len());
+        return Ok(fetched);
     }
 
+    let has_histograms = rows.iter().any(|rows| !rows.histograms.is_empty());
     let (floats, histograms) = futures::try_join!(
-        floats(block, &rows, request),
-        histograms(block, &rows, &request.reads)
+        floats(block, rows, fetched.lives, &request.reads),
+        histograms(block, rows, &request.reads)
     )?;
 
-    Ok(SeriesBatch::from_columns(labels, floats, histograms))
+    fetched.pieces = if has_histograms {
+        VecDeque::from([0..rows.len()])
+    } else {
+        pieces_of(rows, piece_samples)
+    };
+
+    fetched.floats = floats;
+    fetched.histograms = has_histograms.then_some(histograms);
+    Ok(fetched)
 }
 
+/// Cuts series into pieces of about `piece_samples` samples. There is at least one piece.
+fn pieces_of(rows: &[SeriesRows], piece_samples: u64) -> VecDeque<Range<usize>> {
+    let mut pieces = VecDeque::new();
+    let mut start = 0;
+    let mut samples = 0u64;
+
+    for (at, rows) in rows.iter().enumerate() {
+        let more = rows.samples.end - rows.samples.start;
+
+        if at > start && samples.saturating_add(more) > piece_samples {
+            pieces.push_back(start..at);
+            start = at;
+            samples = 0;
+        }
+
+        samples = samples.saturating_add(more);
+    }
+
+    pieces.push_back(start..rows.len());
+    pieces
+}
+
+/// Gets the pages of floats.
 async fn floats(
     block: &Block,
     series: &[SeriesRows],
-    request: &SeriesRequest,
-) -> Result<Floats, Error> {
-    let rows = || series.iter().map(|rows| rows.samples.clone());
-    let lives: &[usize] = match request.columns {
-        Columns::Everything => &[sample::TTL, sample::START_TS],
-        Columns::Labels | Columns::Samples => &[sample::TTL],
-    };
-
-    let offsets = offsets(block, rows())?;
-    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? else {
-        return Ok(Samples::default().into_columns(offsets));
+    lives: &[usize],
+    reads: &Reads,
+) -> Result<Option<SparseFile>, Error> {
+    let rows = series.iter().map(|rows| rows.samples.clone());
+    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows)? else {
+        return Ok(None);
     };
 
     let parsed = &file.file.parsed;
@@ -73,16 +115,108 @@ async fn floats(
         .flat_map(|group| plan::pages(parsed, group, lives))
         .collect();
 
-    let bytes = file.file.remote.fetch(&wanted, &request.reads).await?;
-    let fetched = Fetched {
-        cut: cut(series, request.range),
-        offsets,
-        groups,
-        bytes,
-        lives,
+    file.file.remote.fetch(&wanted, reads).await.map(Some)
+}
+
+/// A batch whose floats are not decoded.
+pub(crate) struct Fetched {
+    block: Arc<Block>,
+    labels: BinaryArray,
+    rows: Vec<SeriesRows>,
+    range: TimeRange,
+    /// The columns of life spans that are read.
+    lives: &'static [usize],
+    /// The pages of floats, if the series have any and samples are wanted.
+    floats: Option<SparseFile>,
+    /// The histograms of the only piece, if the series have any.
+    histograms: Option<duramen_source::Histograms>,
+    /// The series of the pieces that are left.
+    pieces: VecDeque<Range<usize>>,
+    scratch: Scratch,
+}
+
+impl Fetched {
+    pub(crate) fn series(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns how many pieces are left.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Returns the largest number of samples of a piece that is left, where a histogram counts as
+    /// several.
+    pub(crate) fn piece_weight_max(&self) -> u64 {
+        let weight = |piece: &Range<usize>| {
+            let rows = self.rows.get(piece.clone()).unwrap_or_default();
+            rows.iter().map(SeriesRows::weight).sum()
+        };
+
+        self.pieces.iter().map(weight).max().unwrap_or(0)
+    }
+
+    /// Decodes the next piece. Behind the last there are pieces without series.
+    pub(crate) fn next_piece(&mut self) -> Result<SeriesBatch, Error> {
+        let piece = self.pieces.pop_front().unwrap_or(0..0);
+        let labels = self.labels.slice(piece.start, piece.len());
+        let none = || vec![0; piece.len() + 1];
+
+        self.scratch.go_on(!self.pieces.is_empty());
+
+        let floats = match &self.floats {
+            Some(bytes) => decode(
+                &self.block,
+                &self.rows[piece.clone()],
+                (bytes, self.range, self.lives),
+                &mut self.scratch,
+            )?,
+            None => Samples::default().into_columns(none()),
+        };
+
+        let histograms = self
+            .histograms
+            .take()
+            .unwrap_or_else(|| Histograms::default().into_columns(none()));
+        Ok(SeriesBatch::from_columns(labels, floats, histograms))
+    }
+}
+
+/// Decodes the floats of `series`, from `bytes` of their pages, in the range, with columns of life
+/// spans.
+fn decode(
+    block: &Block,
+    series: &[SeriesRows],
+    (bytes, range, lives): (&SparseFile, TimeRange, &[usize]),
+    scratch: &mut Scratch,
+) -> Result<Floats, Error> {
+    let rows = || series.iter().map(|rows| rows.samples.clone());
+    let offsets = offsets(block, rows())?;
+    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? else {
+        return Ok(Samples::default().into_columns(offsets));
     };
 
-    fetched.decode(file)
+    let mut cut = cut(series, range);
+    let mut samples = match &cut {
+        Some(_) => Samples::default(),
+        None => Samples::with_capacity(count(&offsets)),
+    };
+
+    for group in &groups {
+        samples
+            .append(
+                &file.file.parsed,
+                bytes,
+                group,
+                lives,
+                cut.as_mut(),
+                scratch,
+            )
+            .map_err(|e| Error::decode(&file.file.remote.key, e))?;
+    }
+
+    let offsets = cut.map_or(offsets, Cut::into_offsets);
+    Ok(samples.into_columns(offsets))
 }
 
 /// Returns what to cut off, if any of the series has samples outside of the range.
@@ -95,51 +229,6 @@ fn cut(series: &[SeriesRows], range: TimeRange) -> Option<Cut> {
         .iter()
         .map(|rows| rows.samples.end - rows.samples.start);
     (!series.iter().all(is_whole)).then(|| Cut::new(lengths, range))
-}
-
-/// The floats of a batch before they are decoded.
-struct Fetched {
-    /// The first row of each series within the batch, followed by the number of rows.
-    offsets: Vec<i32>,
-    groups: Vec<GroupRows>,
-    bytes: SparseFile,
-    lives: &'static [usize],
-    cut: Option<Cut>,
-}
-
-impl Fetched {
-    fn decode(self, file: &RowsFile) -> Result<Floats, Error> {
-        let Self {
-            offsets,
-            groups,
-            bytes,
-            lives,
-            mut cut,
-        } = self;
-
-        let mut samples = match &cut {
-            Some(_) => Samples::default(),
-            None => Samples::with_capacity(count(&offsets)),
-        };
-
-        let mut scratch = Scratch::default();
-
-        for group in &groups {
-            samples
-                .append(
-                    &file.file.parsed,
-                    &bytes,
-                    group,
-                    lives,
-                    cut.as_mut(),
-                    &mut scratch,
-                )
-                .map_err(|e| Error::decode(&file.file.remote.key, e))?;
-        }
-
-        let offsets = cut.map_or(offsets, Cut::into_offsets);
-        Ok(samples.into_columns(offsets))
-    }
 }
 
 async fn histograms(

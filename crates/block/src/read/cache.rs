@@ -116,8 +116,8 @@ impl ExtentCache {
             .sum()
     }
 
-    /// What was asked of the memory. An extent that is on its way from the store to another reader is
-    /// not asked for.
+    /// What was asked of the memory. An extent that is on its way from the store to another reader
+    /// is not asked for.
     pub fn counts(&self) -> TierCounts {
         let mut sum = TierCounts::default();
 

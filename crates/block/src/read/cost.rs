@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How the bytes that are wanted become GETs. It follows from what a trip to the store costs against
-/// its bandwidth.
+/// How the bytes that are wanted become GETs. It follows from what a trip to the store costs
+/// against its bandwidth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GetCost {
     /// Two ranges of one file are read by one GET if the gap between them is at most this long. The

@@ -79,9 +79,9 @@ impl RemoteFile {
         }
     }
 
-    /// Returns the extents that cover `wanted`. Those that are neither in a cache nor on their way to
-    /// another reader are fetched side by side, in one trip, by as few GETs as the cost of
-    /// the store allows.
+    /// Returns the extents that cover `wanted`. Those that are neither in a cache nor on their way
+    /// to another reader are fetched side by side, in one trip, by as few GETs as the cost of the
+    /// store allows.
     ///
     /// Every extent is verified before it is returned or cached. If the check fails, the extent is
     /// fetched once more, because a proxy may cut a response or flip a bit. The second failure is
@@ -337,6 +337,11 @@ pub(crate) struct SparseFile {
 }
 
 impl SparseFile {
+    /// Whether both are the same extents in memory.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pieces, &other.pieces)
+    }
+
     /// Makes a file of `size` bytes of its extents, which ascend.
     #[cfg(test)]
     pub(crate) fn of(size: u64, pieces: Vec<(u64, Bytes)>) -> Self {

@@ -40,8 +40,8 @@ impl Fetcher {
         self.flights.running()
     }
 
-    /// Sends `get` once the limit of `reads` allows, and once more if it is slow. The second request
-    /// is within the limit of the process, but not of the query.
+    /// Sends `get` once the limit of `reads` allows, and once more if it is slow. The second
+    /// request is within the limit of the process, but not of the query.
     pub(crate) async fn get(&self, get: &Get, reads: &Reads) -> Result<Bytes, GetError> {
         let _permit = reads.gets().permit().await;
         reads.add(Read::Gets, 1);

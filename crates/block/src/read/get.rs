@@ -142,8 +142,8 @@ async fn body(
 }
 
 impl GetError {
-    /// Whether the store gave other bytes than were written or asked for. A proxy may cut a response
-    /// or flip a bit, so it is worth to ask once more.
+    /// Whether the store gave other bytes than were written or asked for. A proxy may cut a
+    /// response or flip a bit, so it is worth to ask once more.
     pub(crate) const fn is_damage(&self) -> bool {
         matches!(
             self,

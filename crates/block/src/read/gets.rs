@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::read::cost::GetCost;
 
-/// Returns runs of extents, one for each GET. `wanted` are extents in ascending order; `bytes` gives
-/// the range of each extent of the file.
+/// Returns runs of extents, one for each GET. `wanted` are extents in ascending order; `bytes`
+/// gives the range of each extent of the file.
 ///
 /// Extents are joined if the gap between them is at most `gap_bytes_max`; the gap is then a part of
 /// the run. A run of more than `get_bytes_max` is cut into runs of about the same length.

@@ -21,8 +21,8 @@ const TIMES_PER_COUNT: usize = 16;
 /// Below this, a second request is no faster than the rest of the first.
 const WAIT_MIN: Duration = Duration::from_millis(2);
 
-/// Each GET saves this many parts of a hedge, and a hedge costs 100. So at most one GET in twenty is
-/// hedged.
+/// Each GET saves this many parts of a hedge, and a hedge costs 100. So at most one GET in twenty
+/// is hedged.
 const SAVED_PER_GET: u32 = 5;
 const HEDGE: u32 = 100;
 /// A burst of slow answers may have this many hedges.

@@ -38,7 +38,8 @@ pub struct BatchOptions {
     /// longer series is a batch alone.
     pub samples_max: u64,
     /// The account that must have room for the decoded samples of a batch before the batch is
-    /// fetched. Once a batch is decoded, its receiver accounts for it.
+    /// fetched. If its receiver decodes it, only the memory of a piece is kept until then. Once
+    /// samples are decoded, their receiver accounts for them.
     pub memory: Arc<Account>,
 }
 

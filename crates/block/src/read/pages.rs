@@ -123,6 +123,13 @@ impl<'a> ChunkLayout<'a> {
         })
     }
 
+    /// Returns the end of the page that has the row in front of `row`, or `row` if there is none.
+    pub(crate) fn page_end(&self, row: usize) -> usize {
+        let first = |page: &PageLocation| usize::try_from(page.first_row_index).unwrap_or(0);
+        let next = self.pages.partition_point(|page| first(page) < row);
+        self.pages.get(next).map_or(self.rows, first).max(row)
+    }
+
     /// Returns the rows of page `i`.
     fn rows_of(&self, i: usize) -> Result<Range<usize>> {
         let first = |page: &PageLocation| usize::try_from(page.first_row_index).ok();

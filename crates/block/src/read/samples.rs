@@ -18,6 +18,9 @@ use crate::read::plan::{self, GroupRows};
 use crate::read::values::{self, Indexed, Integers};
 use crate::read::varint::malformed;
 
+/// At most so many times are decoded before their rows are asked for: a page as we write it.
+const AHEAD_ROWS_MAX: usize = 64 << 10;
+
 /// The samples of one batch, in the order of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
@@ -35,8 +38,101 @@ pub(crate) struct Scratch {
     exponents: Pages,
     floats: Pages,
     lives: Pages,
-    /// The times of rows that are cut.
-    times: Vec<i64>,
+    times: Times,
+    goes_on: bool,
+}
+
+/// Times that are decoded. Pages of times are larger than the pieces of a batch, so the rest of a
+/// page is kept for the next piece.
+#[derive(Debug, Default)]
+struct Times {
+    /// The file and the row group. `None`: nothing is kept.
+    of: Option<(SparseFile, usize)>,
+    /// The rows that are kept.
+    rows: Range<usize>,
+    /// The times of these rows, behind `start` times that are not needed any more.
+    ts: Vec<i64>,
+    start: usize,
+}
+
+impl Times {
+    /// Drops what lies in front of `row`. If `row` is not there, everything is dropped.
+    fn begin_at(&mut self, row: usize, file: &SparseFile, group: usize) {
+        let is_same = |(of, at): (SparseFile, usize)| of.is(file) && at == group;
+
+        if self.of.take().is_some_and(is_same) && self.rows.contains(&row) {
+            self.start += row - self.rows.start;
+            self.rows.start = row;
+        } else {
+            self.clear();
+            self.rows = row..row;
+        }
+
+        // What is kept moves to the front only if it is less than what lies in front of it.
+        if self.start > self.ts.len() / 2 {
+            self.ts.drain(..self.start);
+            self.start = 0;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.ts.clear();
+        self.start = 0;
+    }
+
+    /// Returns the first `length` times.
+    fn first(&self, length: usize) -> &[i64] {
+        self.ts
+            .get(self.start..self.start + length)
+            .unwrap_or_default()
+    }
+}
+
+impl Scratch {
+    /// Says whether the rows behind those that are read will be read next.
+    pub(crate) const fn go_on(&mut self, goes_on: bool) {
+        self.goes_on = goes_on;
+    }
+
+    /// Decodes the times of the rows `wanted`. They are the first of [`Times`] then.
+    fn read_times(
+        &mut self,
+        chunk: &ChunkLayout<'_>,
+        file: &SparseFile,
+        wanted: &GroupRows,
+    ) -> Result<()> {
+        let [rows] = &wanted.rows[..] else {
+            self.times.of = None;
+            self.times.clear();
+            return self.append_times(chunk, file, &wanted.rows);
+        };
+
+        self.times.begin_at(rows.start, file, wanted.group);
+        let from = self.times.rows.end;
+
+        if from < rows.end {
+            let mut behind = rows.end;
+            if self.goes_on {
+                behind = chunk.page_end(rows.end).min(rows.end + AHEAD_ROWS_MAX);
+            }
+
+            self.append_times(chunk, file, std::slice::from_ref(&(from..behind)))?;
+            self.times.rows.end = behind;
+        }
+
+        self.times.of = Some((file.clone(), wanted.group));
+        Ok(())
+    }
+
+    fn append_times(
+        &mut self,
+        chunk: &ChunkLayout<'_>,
+        file: &SparseFile,
+        rows: &[Range<usize>],
+    ) -> Result<()> {
+        self.ts.load(chunk, file, rows, &mut self.unpacker)?;
+        append_ts(Column::new(&self.ts), rows, &mut self.times.ts)
+    }
 }
 
 #[cfg(test)]
@@ -82,19 +178,16 @@ impl Samples {
     ) -> Result<()> {
         let first = self.ts.len();
         let chunk = ChunkLayout::of(parsed, wanted.group, sample::TS, Physical::INT64)?;
-        scratch
-            .ts
-            .load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
-        let ts = Column::new(&scratch.ts);
+        scratch.read_times(&chunk, file, wanted)?;
+        let length = wanted.rows.iter().map(Range::len).sum();
+        let ts = scratch.times.first(length);
 
         let Some(cut) = cut else {
-            append_ts(ts, &wanted.rows, &mut self.ts)?;
+            self.ts.extend_from_slice(ts);
             return self.append_values(parsed, file, wanted, lives, first, scratch);
         };
 
-        scratch.times.clear();
-        append_ts(ts, &wanted.rows, &mut scratch.times)?;
-        let rows = cut.keep(&wanted.rows, &scratch.times, &mut self.ts);
+        let rows = cut.keep(&wanted.rows, ts, &mut self.ts);
 
         if rows.is_empty() {
             return Ok(());

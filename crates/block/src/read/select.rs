@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use duramen_model::TimeRange;
 use duramen_qos::{Share, Use};
-use duramen_source::{Read, SeriesBatch, SeriesExemplars, SeriesRequest};
+use duramen_source::{Read, SeriesBatch, SeriesExemplars, SeriesRequest, UndecodedBatch};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path;
 
 use crate::error::Error;
 use crate::layout::rows::{SeriesRows, Wanted};
-use crate::read::batch::{self, Batch};
+use crate::read::batch::{self, Batch, Fetched};
 use crate::read::block::Block;
 use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
@@ -23,8 +23,9 @@ use crate::series::matched::MatchedKey;
 const SAMPLE_BYTES: usize = 16;
 /// A batch of exemplars ends at this many. A series with more is a batch alone.
 const BATCH_EXEMPLARS: u64 = 4096;
-/// A histogram counts as this many floats, which are 256 bytes.
-const HISTOGRAM_SAMPLES: u64 = 16;
+/// How many samples of a batch are decoded together by its receiver: half a megabyte, which fits
+/// into the cache of a core.
+const PIECE_SAMPLES: u64 = 32 << 10;
 /// The version of the tombstones of a block that has none.
 const NO_TOMBSTONES: u64 = 0;
 /// The batch that is in use, and the next one, which is fetched meanwhile.
@@ -40,13 +41,47 @@ pub(crate) fn stream(
     file: Arc<SeriesFile>,
     request: SeriesRequest,
 ) -> impl Stream<Item = Result<SeriesBatch, Error>> + Send {
+    let batches = fetch(block, file, request, u64::MAX)
+        .and_then(|(mut batch, _reserved)| future::ready(batch.next_piece()));
+
+    stop_at_error(batches)
+}
+
+/// Returns the batches of [`stream`] at the same cost. Their receiver decodes them. A batch has
+/// memory for one piece until it is dropped.
+pub(crate) fn undecoded(
+    block: Arc<Block>,
+    file: Arc<SeriesFile>,
+    request: SeriesRequest,
+) -> impl Stream<Item = Result<UndecodedBatch, Error>> + Send {
+    let dir = Arc::clone(&block.dir);
+
+    let batches =
+        fetch(block, file, request, PIECE_SAMPLES).map_ok(move |(mut batch, reserved)| {
+            let dir = Arc::clone(&dir);
+            UndecodedBatch::new(batch.series(), batch.pieces(), move || {
+                let _reserved = &reserved;
+                batch.next_piece().map_err(|e| e.of_block(&dir))
+            })
+        });
+
+    stop_at_error(batches)
+}
+
+/// Returns the batches of series that pass, and the memory for a decoded piece of each.
+fn fetch(
+    block: Arc<Block>,
+    file: Arc<SeriesFile>,
+    request: SeriesRequest,
+    piece_samples: u64,
+) -> impl Stream<Item = Result<(Fetched, Share), Error>> + Send {
     let request = Arc::new(request);
     request.reads.add(Read::Series, block.stats.series);
 
     let asked = Arc::clone(&request);
     let within = Arc::clone(&block);
 
-    let batches = stream::once(found(within, file, request))
+    stream::once(found(within, file, request))
         .flatten()
         .map(move |batch| {
             let block = Arc::clone(&block);
@@ -54,29 +89,33 @@ pub(crate) fn stream(
 
             async move {
                 let batch = batch?;
-                let _reserved = reserve(&block, &batch.rows)?;
+                let whole = batch.rows.iter().map(SeriesRows::weight);
+                let mut reserved = reserve(&block, whole.fold(0, u64::saturating_add))?;
                 asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
-                batch::read(&block, batch, &asked).await
+
+                let fetched = batch::fetch(&block, batch, &asked, piece_samples).await?;
+                let of_piece = memory(fetched.piece_weight_max());
+                reserved.shrink(reserved.bytes().saturating_sub(of_piece));
+                Ok((fetched, reserved))
             }
         })
-        .buffered(READ_AHEAD);
-
-    stop_at_error(batches)
+        .buffered(READ_AHEAD)
 }
 
-/// Takes memory for the decoded samples of a batch, until it is handed over.
-fn reserve(block: &Block, rows: &[SeriesRows]) -> Result<Share, Error> {
-    let samples = rows.iter().map(weight).fold(0, u64::saturating_add);
-    let bytes = usize::try_from(samples)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(SAMPLE_BYTES);
-
-    let reserved = block.batches.memory.take(Use::Query, bytes);
+/// Takes memory for so many decoded samples.
+fn reserve(block: &Block, samples: u64) -> Result<Share, Error> {
+    let reserved = block.batches.memory.take(Use::Query, memory(samples));
     reserved.map_err(|source| Error::Memory {
         dir: Path::clone(&block.dir),
         samples,
         source,
     })
+}
+
+fn memory(samples: u64) -> usize {
+    usize::try_from(samples)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(SAMPLE_BYTES)
 }
 
 /// Returns the exemplars of the series that pass, in the order of the block, a few series at a
@@ -362,7 +401,7 @@ fn batch_length(
     let mut full = false;
 
     for rows in waiting {
-        samples = samples.saturating_add(weight(&rows));
+        samples = samples.saturating_add(rows.weight());
         full = length > 0 && samples > size.samples_max || length >= size.series_max;
 
         if full {
@@ -374,11 +413,4 @@ fn batch_length(
 
     let whole = full || length >= size.series_max || samples >= size.samples_max || ended;
     (whole && length > 0).then_some(length)
-}
-
-/// The memory that the samples of a series take, counted in floats.
-const fn weight(rows: &SeriesRows) -> u64 {
-    let histograms =
-        (rows.histograms.end - rows.histograms.start).saturating_mul(HISTOGRAM_SAMPLES);
-    (rows.samples.end - rows.samples.start).saturating_add(histograms)
 }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::{
-    Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, walk,
+    Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    UndecodedStream, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -42,6 +43,20 @@ impl SeriesSource for BlockSource {
 
         let block = Arc::clone(&self.block);
         let batches = select::stream(Arc::clone(&block), file, request.clone());
+        Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
+    }
+
+    async fn select_undecoded(
+        &self,
+        request: &SeriesRequest,
+    ) -> Result<UndecodedStream, duramen_source::Error> {
+        let file = self.block.series.clone();
+        let Some(file) = file.filter(|_| self.may_hold(request)) else {
+            return Ok(Box::pin(stream::empty()));
+        };
+
+        let block = Arc::clone(&self.block);
+        let batches = select::undecoded(Arc::clone(&block), file, request.clone());
         Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
     }
 

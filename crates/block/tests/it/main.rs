@@ -19,6 +19,7 @@ mod golden;
 mod huge;
 mod indexes;
 mod order;
+mod pieces;
 mod round_trip;
 mod select;
 mod series_file;

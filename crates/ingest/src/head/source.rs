@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange};
 use duramen_runtime::Pace;
+use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
     Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -163,6 +164,11 @@ impl SeriesSource for GenerationSource {
                 }
             },
         )))
+    }
+
+    /// A head has no bytes to decode later.
+    async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        self.select(request).await.map(as_undecoded)
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -194,7 +194,7 @@ async fn annotations_and_errors_are_of_the_run_that_they_came_up_in() {
         },
         QueryContext {
             limits: QueryLimits {
-                samples_max: Some(30),
+                samples_max: Some(20),
                 ..QueryLimits::default()
             },
             ..of(0.5)
@@ -223,7 +223,7 @@ async fn annotations_and_errors_are_of_the_run_that_they_came_up_in() {
         );
 
         assert!(matches!(next(), Err(Error::Source(_))));
-        assert!(matches!(next(), Err(Error::Samples { limit: 30, .. })));
+        assert!(matches!(next(), Err(Error::Samples { limit: 20, .. })));
     }
 }
 

@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels};
-use duramen_promql::{QueryContext, QueryLimits};
+use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
 use duramen_source::{
-    Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    Error, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, UndecodedBatch, UndecodedStream,
 };
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::engine;
+use crate::engine::{bits, engine};
 
 /// Returns some batches of one series, and then what `end` says.
 #[derive(Debug)]
@@ -73,6 +74,108 @@ impl SeriesSource for Broken {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(0)
+    }
+}
+
+/// Three batches of many series, as a whole or in pieces of a few series.
+#[derive(Debug)]
+struct Cut {
+    piece_series: usize,
+}
+
+impl Cut {
+    /// Returns series `from..to`, whose sums depend on the order of addition.
+    fn series(from: usize, to: usize) -> SeriesBatch {
+        let mut builder = SeriesBatchBuilder::default();
+
+        for at in from..to {
+            let value = |step: i64| (at as f64).sin() * 10f64.powi(at as i32 % 30) + step as f64;
+            let steps: Vec<i64> = (0..20).filter(|step| at % 4 != 0 || *step > 90).collect();
+            let ts: Vec<i64> = steps.iter().map(|step| step * 10_000).collect();
+            let values: Vec<f64> = steps.iter().map(|step| value(*step)).collect();
+
+            let labels = [("job", format!("{}", at % 3)), ("x", format!("{at:04}"))];
+            let labels = labels
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            builder.push(&Labels::from_pairs(labels).unwrap(), &ts, &values);
+        }
+
+        builder.finish()
+    }
+}
+
+#[async_trait]
+impl SeriesSource for Cut {
+    async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, Error> {
+        let batches = (0..3).map(|batch| Ok(Self::series(batch * 100, batch * 100 + 100)));
+        Ok(stream::iter(batches).boxed())
+    }
+
+    async fn select_undecoded(&self, _: &SeriesRequest) -> Result<UndecodedStream, Error> {
+        let size = self.piece_series;
+        let batches = (0..3).map(move |batch| {
+            let mut from = batch * 100;
+            let end = from + 100;
+
+            Ok(UndecodedBatch::new(
+                100,
+                100usize.div_ceil(size),
+                move || {
+                    let to = end.min(from + size);
+                    let piece = Self::series(from, to);
+                    from = to;
+                    Ok(piece)
+                },
+            ))
+        });
+
+        Ok(stream::iter(batches).boxed())
+    }
+
+    async fn exemplars(&self, _: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn ttl_max_ms(&self) -> Result<i64, Error> {
+        Ok(0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_does_not_depend_on_pieces() {
+    let times = QueryTimes::range(0, 190_000, 10_000).unwrap();
+
+    for query in [
+        "sum({x=~\".+\"})",
+        "avg by (job) (rate({x=~\".+\"}[1m]))",
+        "stddev(-{x=~\".+\"})",
+        "rate({x=~\".+\"}[1m])",
+    ] {
+        let expr = duramen_syntax::parse(query).unwrap();
+        let mut answers = Vec::new();
+
+        for piece_series in [100, 33, 1] {
+            for partitions in [1, 2] {
+                let context = QueryContext {
+                    source: Arc::new(Cut { piece_series }),
+                    lookback_ms: None,
+                    first_reads: true,
+                    limits: QueryLimits::default(),
+                };
+
+                let answer = engine(partitions).range(&context, &expr, times).await;
+                answers.push(bits(answer));
+            }
+        }
+
+        assert!(answers[0].len() > 100, "{query}: {}", answers[0]);
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{query}");
     }
 }
 

@@ -209,7 +209,7 @@ impl Operator for MapCells {
         Ok(execution.mapped_with_arguments(
             steps,
             |execution| execution.input(0),
-            move |batch, arguments| self.evaluate(batch, arguments, &allowance),
+            move |batch, arguments| self.evaluate(batch, arguments, &allowance).map(Some),
         ))
     }
 }

@@ -10,7 +10,7 @@ use datafusion_common_runtime::SpawnedTask;
 use datafusion_execution::SendableRecordBatchStream;
 use datafusion_physical_plan::ExecutionPlan;
 use duramen_model::{Matcher, TimeRange};
-use duramen_source::{Columns, SeriesBatch, SeriesRequest, SeriesStream};
+use duramen_source::{Columns, SeriesBatch, SeriesRequest, UndecodedBatch, UndecodedStream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
@@ -19,15 +19,16 @@ use crate::exec::support::execution::Execution;
 use crate::exec::support::late_matchers::LateMatchers;
 use crate::exec::support::operator::Operator;
 use crate::exec::support::run::NodeId;
-use crate::exec::support::sample_budget::SamplePermit;
+use crate::exec::support::sample_budget::{SampleBudget, SamplePermit};
 
 /// How many batches may wait for a partition.
 const QUEUE: usize = 1;
 
 /// Reads one stream of series and distributes its batches: batch `i` goes to partition `i %
-/// partitions`.
+/// partitions`. The partition decodes it and passes on its pieces one by one, so partitions decode
+/// at the same time, and samples stay in the cache of the core that uses them.
 ///
-/// The samples of a batch count against the budget until the partition asks for its next batch.
+/// The samples of a piece count against the budget until the partition asks for the next piece.
 #[derive(Debug, PartialEq)]
 pub(crate) struct SeriesScan {
     pub(crate) matchers: Arc<[Matcher]>,
@@ -49,7 +50,7 @@ struct Dealt {
     queues: Vec<Option<mpsc::Receiver<Message>>>,
 }
 
-type Message = Result<Option<(SeriesBatch, SamplePermit)>>;
+type Message = Result<Option<UndecodedBatch>>;
 
 impl SeriesScan {
     fn request(&self, execution: &Execution<Dealing>) -> SeriesRequest {
@@ -75,31 +76,27 @@ impl SeriesScan {
     fn open(
         &self,
         execution: &Execution<Dealing>,
-    ) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static {
+    ) -> impl Stream<Item = Result<UndecodedBatch>> + Send + 'static {
         let request = self.request(execution);
         let source = Arc::clone(&execution.run.source);
-        let budget = Arc::clone(&execution.run.budget);
         let limit = execution.run.series_max;
 
         let mut series = 0;
-        let opened = async move { source.select(&request).await.map_err(source_error) };
+        let opened = async move {
+            let stream = source.select_undecoded(&request).await;
+            stream.map_err(source_error)
+        };
 
         stream::once(opened)
-            .map_ok(|stream: SeriesStream| stream.map_err(source_error))
+            .map_ok(|stream: UndecodedStream| stream.map_err(source_error))
             .try_flatten()
             .and_then(move |batch| {
-                series += batch.len();
+                series += batch.series();
 
-                let permit = match series > limit {
-                    true => Err(Error::Series { limit }),
-                    false => budget.take(&batch),
-                };
-
-                std::future::ready(
-                    permit
-                        .map(|permit| (batch, permit))
-                        .map_err(DataFusionError::from),
-                )
+                std::future::ready(match series > limit {
+                    true => Err(Error::Series { limit }.into()),
+                    false => Ok(batch),
+                })
             })
     }
 
@@ -145,7 +142,7 @@ fn source_error(error: duramen_source::Error) -> DataFusionError {
 /// Sends batch `i` to queue `i % queues`, and the end to all queues. Stops at the first error, and
 /// when all receivers are gone.
 async fn deal(
-    stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send,
+    stream: impl Stream<Item = Result<UndecodedBatch>> + Send,
     queues: Vec<mpsc::Sender<Message>>,
 ) {
     let mut stream = std::pin::pin!(stream);
@@ -175,7 +172,7 @@ async fn deal(
 fn drain(
     task: Arc<SpawnedTask<()>>,
     queue: mpsc::Receiver<Message>,
-) -> impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send {
+) -> impl Stream<Item = Result<UndecodedBatch>> + Send {
     stream::try_unfold((task, queue), |(task, mut queue)| async move {
         match queue.recv().await {
             Some(Ok(Some(batch))) => Ok(Some((batch, (task, queue)))),
@@ -188,17 +185,53 @@ fn drain(
     })
 }
 
-/// Passes batches on. The permit of each is held until the next batch is asked for.
-fn release_behind(
-    stream: impl Stream<Item = Result<(SeriesBatch, SamplePermit)>> + Send + 'static,
+/// Where the decoding of a stream of batches is.
+struct Decoding<S> {
+    batches: S,
+    /// The batch that is decoded.
+    current: Option<UndecodedBatch>,
+    /// The share of the piece that was passed on last.
+    held: Option<SamplePermit>,
+    budget: Arc<SampleBudget>,
+}
+
+impl<S: Stream<Item = Result<UndecodedBatch>> + Unpin> Decoding<S> {
+    /// Returns the next piece. The share of the previous one is given back first.
+    async fn next_piece(&mut self) -> Result<Option<SeriesBatch>> {
+        self.held = None;
+
+        loop {
+            let piece = self.current.as_mut().and_then(UndecodedBatch::next_piece);
+
+            if let Some(piece) = piece {
+                let piece = piece.map_err(source_error)?;
+                self.held = Some(self.budget.take(&piece)?);
+                return Ok(Some(piece));
+            }
+
+            self.current = self.batches.try_next().await?;
+            if self.current.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Decodes batches piece by piece.
+fn decoded(
+    batches: impl Stream<Item = Result<UndecodedBatch>> + Send + 'static,
+    budget: Arc<SampleBudget>,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
-    let state = (Box::pin(stream), None::<SamplePermit>);
-    stream::try_unfold(state, |(mut stream, held)| async move {
-        drop(held);
-        Ok(stream
-            .try_next()
-            .await?
-            .map(|(batch, permit)| (batch.into_record_batch(), (stream, Some(permit)))))
+    let decoding = Decoding {
+        batches: Box::pin(batches),
+        current: None,
+        held: None,
+        budget,
+    };
+
+    stream::try_unfold(decoding, |mut decoding| async move {
+        let piece = decoding.next_piece().await?;
+        Ok(piece.map(|piece| (piece.into_record_batch(), decoding)))
     })
 }
 
@@ -239,11 +272,13 @@ impl Operator for SeriesScan {
         self: Arc<Self>,
         execution: Execution<Dealing>,
     ) -> Result<SendableRecordBatchStream> {
+        let budget = Arc::clone(&execution.run.budget);
+
         if self.partitions == 1 {
-            return Ok(execution.stream(release_behind(self.open(&execution))));
+            return Ok(execution.stream(decoded(self.open(&execution), budget)));
         }
 
         let (task, queue) = self.queue(&execution)?;
-        Ok(execution.stream(release_behind(drain(task, queue))))
+        Ok(execution.stream(decoded(drain(task, queue), budget)))
     }
 }

@@ -45,7 +45,7 @@ pub(crate) enum Origin {
 }
 
 /// Turns each batch of series into one batch of cells, even if it is empty. Series without any cell
-/// are dropped.
+/// are dropped. A batch may come in pieces.
 ///
 /// The first input is the series. The others are the scalar arguments of the function.
 #[derive(Debug, PartialEq)]
@@ -72,15 +72,20 @@ struct BatchTools<'a> {
 }
 
 impl StepEval {
+    /// Evaluates a piece of a batch. `begun` has the cells of the pieces before, and receives those
+    /// of this piece if the batch goes on. Returns the cells of all pieces behind the last.
     fn evaluate(
         &self,
         batch: RecordBatch,
+        begun: &mut Option<VectorBuilder>,
         arguments: &[Vec<f64>],
         allowance: &Allowance,
-    ) -> Result<RecordBatch> {
+    ) -> Result<Option<RecordBatch>> {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
-        let mut out = VectorBuilder::single(self.grid.steps, batch.len());
+        let mut out = begun
+            .take()
+            .unwrap_or_else(|| VectorBuilder::single(self.grid.steps, batch.len()));
         let mut nameless = self.names.nameless();
         let mut buffer = SampleBuffer::default();
         let samples_seen = SamplesSeen::new(self.grid.steps, allowance.cancellation.clone());
@@ -130,7 +135,9 @@ impl StepEval {
 
         samples_seen.check()?;
         self.check_factors(arguments, &samples_seen.counts())?;
-        allowance.hold(0)?;
+
+        let held = if batch.goes_on() { out.bytes() } else { 0 };
+        allowance.hold(held)?;
 
         let read = match self.origin {
             Origin::Source if allowance.counts().first_reads => self.first_reads(&batch),
@@ -140,7 +147,13 @@ impl StepEval {
         allowance
             .counts()
             .add(&self.place, &self.grid, &samples_seen.counts(), &read);
-        Ok(out.finish_single())
+
+        if batch.goes_on() {
+            *begun = Some(out);
+            return Ok(None);
+        }
+
+        Ok(Some(out.finish_single()))
     }
 
     /// Returns how many samples of the source each step is the first to reach. The last step
@@ -526,11 +539,12 @@ impl Operator for StepEval {
         let series = execution.input(0)?;
         let allowance = execution.allowance();
         let steps = self.grid.steps;
+        let mut begun = None;
 
         Ok(execution.mapped_with_arguments(
             steps,
             |_| Ok(series),
-            move |batch, arguments| self.evaluate(batch, arguments, &allowance),
+            move |batch, arguments| self.evaluate(batch, &mut begun, arguments, &allowance),
         ))
     }
 }

@@ -190,15 +190,36 @@ impl<'a> FloatSeries<'a> {
     }
 }
 
-/// How many values are looked at together.
-const PIECE: usize = 256;
+/// Returns whether no value is below the previous one or NaN. This is so for nearly all counters,
+/// and such a series has no stale markers.
+///
+/// Eight pairs are compared at the same time. The compiler does that only if the function is not
+/// part of a larger one and the lanes are apart.
+#[inline(never)]
+fn ascends(values: &[f64]) -> bool {
+    let Some((first, next)) = values.split_first() else {
+        return true;
+    };
 
-/// Returns whether any value is a stale marker. There is no early exit, so that several values are
-/// compared at the same time.
-fn has_stale(values: &[f64]) -> bool {
-    values
-        .iter()
-        .fold(false, |stale, &value| stale | is_stale(value))
+    let before = &values[..next.len()];
+    let (eights, rest) = next.as_chunks::<8>();
+    let (eights_before, rest_before) = before.as_chunks::<8>();
+    let mut breaks = [0u64; 8];
+
+    for (next, before) in eights.iter().zip(eights_before) {
+        for (lane, (next, before)) in breaks.iter_mut().zip(next.iter().zip(before)) {
+            *lane |= u64::from(!at_least(*next, *before));
+        }
+    }
+
+    let mut rest = rest.iter().zip(rest_before);
+    breaks == [0; 8] && !first.is_nan() && rest.all(|(next, before)| next >= before)
+}
+
+/// NaN is not at least anything, and nothing is at least NaN.
+#[inline]
+fn at_least(value: f64, other: f64) -> bool {
+    value >= other
 }
 
 /// A buffer for the samples of a series.
@@ -211,37 +232,10 @@ pub(crate) struct SampleBuffer {
 impl SampleBuffer {
     /// Returns the samples without stale markers. They are copied only if there are stale markers.
     pub(crate) fn without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
-        if !series.values.chunks(PIECE).any(has_stale) {
+        if !series.values.iter().any(|&value| is_stale(value)) {
             return series;
         }
 
-        self.copy_without_stale(series)
-    }
-
-    /// Returns the samples without stale markers, as [`SampleBuffer::without_stale`] does, and
-    /// whether any value is below the previous one.
-    pub(crate) fn counter<'a>(&'a mut self, series: FloatSeries<'a>) -> (FloatSeries<'a>, bool) {
-        let values = series.values;
-        let mut stale = false;
-        let mut falls = false;
-
-        // A piece is looked at twice while it is in the nearest cache. It begins with the last
-        // value of the one before.
-        for start in (0..values.len()).step_by(PIECE) {
-            let end = values.len().min(start + PIECE);
-            stale |= has_stale(&values[start..end]);
-            falls |= rate::falls(&values[start.saturating_sub(1)..end]);
-        }
-
-        if !stale {
-            return (series, falls);
-        }
-
-        let series = self.copy_without_stale(series);
-        (series, rate::falls(series.values))
-    }
-
-    fn copy_without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
         self.ts.clear();
         self.values.clear();
 
@@ -255,6 +249,17 @@ impl SampleBuffer {
             ts: &self.ts,
             values: &self.values,
         }
+    }
+
+    /// Returns the samples without stale markers, as [`SampleBuffer::without_stale`] does, and
+    /// whether any value is below the previous one.
+    pub(crate) fn counter<'a>(&'a mut self, series: FloatSeries<'a>) -> (FloatSeries<'a>, bool) {
+        if ascends(series.values) {
+            return (series, false);
+        }
+
+        let series = self.without_stale(series);
+        (series, rate::falls(series.values))
     }
 }
 
@@ -297,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_falls_where_pieces_meet_and_where_stale_markers_were() {
+    fn a_counter_falls_wherever_a_value_is_smaller() {
         let rising = |length: usize| (0..length).map(|at| at as f64).collect::<Vec<_>>();
         let falls = |values: &[f64]| {
             let ts: Vec<i64> = (0..).take(values.len()).collect();
@@ -307,19 +312,25 @@ mod tests {
             (series.ts.len(), falls)
         };
 
-        assert_eq!(falls(&[]), (0, false));
-        assert_eq!(falls(&rising(3 * PIECE)), (3 * PIECE, false));
+        for length in 0..30 {
+            assert_eq!(falls(&rising(length)), (length, false));
 
-        for at in [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE - 1] {
-            let mut values = rising(3 * PIECE);
-            values[at] = -1.0;
-            assert_eq!(falls(&values), (3 * PIECE, true), "{at}");
+            for at in 0..length {
+                let mut values = rising(length);
+                values[at] = -1.0;
+                assert_eq!(falls(&values), (length, at > 0), "{length}: {at}");
 
-            values[at] = duramen_model::STALE_NAN;
-            assert_eq!(falls(&values), (3 * PIECE - 1, false), "{at}");
+                values[at] = f64::NAN;
+                assert_eq!(falls(&values), (length, false), "{length}: {at}");
 
-            values[at - 1] = f64::from(1 << 20);
-            assert_eq!(falls(&values), (3 * PIECE - 1, at + 1 < 3 * PIECE), "{at}");
+                values[at] = duramen_model::STALE_NAN;
+                assert_eq!(falls(&values), (length - 1, false), "{length}: {at}");
+
+                if at > 0 && at + 1 < length {
+                    values[at - 1] = 1000.0;
+                    assert_eq!(falls(&values), (length - 1, true), "{length}: {at}");
+                }
+            }
         }
     }
 

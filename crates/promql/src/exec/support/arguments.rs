@@ -43,13 +43,13 @@ impl Execution<Arguments> {
             .map_err(DataFusionError::Shared)
     }
 
-    /// Returns an output with one batch for each batch of the first input. `start` starts that
-    /// input when the arguments are read, and `map` makes each batch.
+    /// Returns an output of batches of the first input. `start` starts that input when the
+    /// arguments are read, and `map` makes each batch. It returns `None` where a batch goes on.
     pub(crate) fn mapped_with_arguments(
         self,
         steps: usize,
         start: impl FnOnce(&Self) -> Result<SendableRecordBatchStream> + Send + 'static,
-        mut map: impl FnMut(RecordBatch, &[Vec<f64>]) -> Result<RecordBatch> + Send + 'static,
+        mut map: impl FnMut(RecordBatch, &[Vec<f64>]) -> Result<Option<RecordBatch>> + Send + 'static,
     ) -> SendableRecordBatchStream {
         let execution = Arc::new(self);
         let working = Arc::clone(&execution);
@@ -59,7 +59,7 @@ impl Execution<Arguments> {
             let batches = start(&working)?;
 
             let mapped = move |batch| std::future::ready(map(batch, &arguments));
-            Ok::<_, DataFusionError>(batches.and_then(mapped))
+            Ok::<_, DataFusionError>(batches.try_filter_map(mapped))
         };
 
         execution.stream(stream::once(output).try_flatten())
