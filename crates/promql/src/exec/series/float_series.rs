@@ -232,18 +232,35 @@ pub(crate) struct SampleBuffer {
 impl SampleBuffer {
     /// Returns the samples without stale markers. They are copied only if there are stale markers.
     pub(crate) fn without_stale<'a>(&'a mut self, series: FloatSeries<'a>) -> FloatSeries<'a> {
-        if !series.values.iter().any(|&value| is_stale(value)) {
+        let next = |from: usize| {
+            let mut values = series.values[from..].iter();
+            values
+                .position(|&value| is_stale(value))
+                .map(|at| from + at)
+        };
+
+        let Some(mut marker) = next(0) else {
             return series;
-        }
+        };
 
         self.ts.clear();
         self.values.clear();
+        let mut from = 0;
 
-        let samples = series.ts.iter().zip(series.values);
-        for (&ts, &value) in samples.filter(|(_, value)| !is_stale(**value)) {
-            self.ts.push(ts);
-            self.values.push(value);
+        // Markers are rare, so what is between them is copied in one go.
+        loop {
+            self.ts.extend_from_slice(&series.ts[from..marker]);
+            self.values.extend_from_slice(&series.values[from..marker]);
+            from = marker + 1;
+
+            match next(from) {
+                Some(at) => marker = at,
+                None => break,
+            }
         }
+
+        self.ts.extend_from_slice(&series.ts[from..]);
+        self.values.extend_from_slice(&series.values[from..]);
 
         FloatSeries {
             ts: &self.ts,
