@@ -64,11 +64,13 @@ pub(crate) async fn fetch(
         histograms(block, rows, &request.reads)
     )?;
 
-    fetched.pieces = if has_histograms {
-        VecDeque::from([0..rows.len()])
+    let piece_samples = if has_histograms {
+        u64::MAX
     } else {
-        pieces_of(rows, piece_samples)
+        piece_samples
     };
+
+    fetched.pieces = pieces_of(rows, piece_samples);
 
     fetched.floats = floats;
     fetched.histograms = has_histograms.then_some(histograms);
