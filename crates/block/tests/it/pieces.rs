@@ -23,7 +23,7 @@ fn many() -> Vec<Series> {
         let name = format!("{at:03}");
         let pairs = [
             ("name", name.as_str()),
-            ("odd", ["0", "1"][at as usize % 2]),
+            ("odd", if at % 2 == 0 { "0" } else { "1" }),
         ];
         let first = if at % 3 == 0 { SAMPLES / 2 } else { 0 };
         let samples = first..SAMPLES;

@@ -80,16 +80,16 @@ impl SeriesSource for Broken {
 /// Three batches of many series, as a whole or in pieces of a few series.
 #[derive(Debug)]
 struct Cut {
-    piece_series: usize,
+    piece_series: i32,
 }
 
 impl Cut {
     /// Returns series `from..to`, whose sums depend on the order of addition.
-    fn series(from: usize, to: usize) -> SeriesBatch {
+    fn series(from: i32, to: i32) -> SeriesBatch {
         let mut builder = SeriesBatchBuilder::default();
 
         for at in from..to {
-            let value = |step: i64| (at as f64).sin() * 10f64.powi(at as i32 % 30) + step as f64;
+            let value = |step: i64| f64::from(at).sin() * 10f64.powi(at % 30) + step as f64;
             let steps: Vec<i64> = (0..20).filter(|step| at % 4 != 0 || *step > 90).collect();
             let ts: Vec<i64> = steps.iter().map(|step| step * 10_000).collect();
             let values: Vec<f64> = steps.iter().map(|step| value(*step)).collect();
@@ -114,20 +114,17 @@ impl SeriesSource for Cut {
 
     async fn select_undecoded(&self, _: &SeriesRequest) -> Result<UndecodedStream, Error> {
         let size = self.piece_series;
+        let pieces = (0..100).step_by(usize::try_from(size).unwrap()).count();
         let batches = (0..3).map(move |batch| {
             let mut from = batch * 100;
             let end = from + 100;
 
-            Ok(UndecodedBatch::new(
-                100,
-                100usize.div_ceil(size),
-                move || {
-                    let to = end.min(from + size);
-                    let piece = Self::series(from, to);
-                    from = to;
-                    Ok(piece)
-                },
-            ))
+            Ok(UndecodedBatch::new(100, pieces, move || {
+                let to = end.min(from + size);
+                let piece = Self::series(from, to);
+                from = to;
+                Ok(piece)
+            }))
         });
 
         Ok(stream::iter(batches).boxed())
