@@ -7,14 +7,26 @@
 //! - `unit`: what a merge takes as a whole: a block, or all siblings of one output. Pure.
 //! - [`plan`]: which blocks are to become one. Pure.
 //! - [`job`]: one merge that is to be done.
+//! - [`execute`]: does a job: merge, upload, one edit.
+//! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
+//!   came of them.
+//!
+//! Blocks that merges have replaced stay in the bucket, where queries that began before go on with
+//! them.
 
+pub mod compactor;
+pub mod execute;
 pub mod job;
 pub mod plan;
 pub mod policy;
+pub mod summary;
 mod unit;
 pub mod window;
 
+pub use compactor::{Compactor, Event};
+pub use execute::Executor;
 pub use job::{Digest, Job, Level};
 pub use plan::plan;
 pub use policy::Policy;
+pub use summary::{Failure, Summary};
 pub use window::{Span, Window};

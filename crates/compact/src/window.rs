@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
+use duramen_block::WriterOptions;
 use duramen_model::BlockStats;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -46,6 +47,11 @@ impl Window {
         let first = Self::of(span, stats.min_ts_ms);
         let last = Self::of(span, stats.max_ts_ms);
         (first == last).then_some(first)
+    }
+
+    /// How a block of the whole window is written.
+    pub(crate) fn layout(self) -> WriterOptions {
+        WriterOptions::window(self.span.length_ms())
     }
 
     pub const fn start_ms(self) -> i64 {

@@ -125,7 +125,8 @@ impl Commit {
     }
 
     /// Whether the commit of `process` has already happened: it changes something, and all of its
-    /// changes are in `state`.
+    /// changes are in `state`. A flush is known by its number alone, because its blocks may have
+    /// been merged since.
     pub(crate) fn is_in(&self, state: &State, process: WriterIdentity) -> bool {
         let Self {
             fence,
@@ -133,12 +134,13 @@ impl Commit {
             flush,
         } = self;
 
-        let is_change = fence.is_some() || replace.is_some() || flush.is_some();
+        if let Some(flush) = flush {
+            return flush.is_in(state);
+        }
 
-        is_change
+        (fence.is_some() || replace.is_some())
             && fence.is_none_or(|fence| fence.is_in(state, process))
             && replace.as_ref().is_none_or(|replace| replace.is_in(state))
-            && flush.is_none_or(|flush| flush.is_in(state))
     }
 
     /// Estimates the length of the changes as text.

@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod crash;
 mod entries;
+mod execute;
+mod mortal;
 mod plan;
+mod sets;
+mod store;

@@ -426,3 +426,22 @@ async fn a_damaged_or_missing_object_is_corrupt_and_never_another_state() {
         70
     );
 }
+
+#[tokio::test]
+async fn a_flush_whose_blocks_were_merged_before_it_is_known_to_have_happened_counts_once() {
+    let bucket = Bucket::memory(clock());
+    let writer = process(&bucket, identity(1, 1));
+    let worker = process(&bucket, identity(2, 1));
+
+    let commit = flush(identity(1, 1), 1);
+    let added = commit.replace.as_ref().unwrap().add[0].id;
+    writer.commit(TENANT, commit.clone()).await.unwrap();
+
+    worker.refresh(TENANT).await.unwrap();
+    let merge = compaction(99, &[added.0.0]);
+    let merged = worker.commit(TENANT, merge).await.unwrap();
+    writer.refresh(TENANT).await.unwrap();
+
+    // The writer's first answer was lost, so it asks again.
+    assert_eq!(writer.commit(TENANT, commit).await.unwrap(), merged);
+}

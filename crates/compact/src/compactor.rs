@@ -1,0 +1,144 @@
+//! Plans and does the jobs of a tenant, until there is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duramen_blocks::Error;
+use duramen_model::{BlockId, TenantId};
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
+use crate::execute::{Executor, damaged_input, with_causes};
+use crate::job::Job;
+use crate::plan::plan;
+use crate::policy::Policy;
+use crate::summary::{Failure, Summary};
+
+/// Compacts tenants.
+#[derive(Debug)]
+pub struct Compactor {
+    executor: Executor,
+    policy: Policy,
+    /// The damaged blocks, which no job takes any more.
+    held: Mutex<BTreeMap<TenantId, BTreeSet<BlockId>>>,
+}
+
+/// What becomes of a job.
+#[derive(Debug)]
+pub enum Event<'a> {
+    Begins(&'a Job),
+    Done(&'a Job),
+    Lost(&'a Job),
+    Failed(&'a Job, &'a Failure),
+}
+
+impl Compactor {
+    pub fn new(executor: Executor, policy: Policy) -> Self {
+        Self {
+            executor,
+            policy,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Returns the jobs of a tenant, the newest window first, from the manifest as it is now.
+    ///
+    /// Requests: those of a refresh of the manifest.
+    pub async fn plan(&self, tenant: TenantId) -> Result<Vec<Job>, Error> {
+        self.plan_without(tenant, &BTreeSet::new()).await
+    }
+
+    async fn plan_without(
+        &self,
+        tenant: TenantId,
+        set_aside: &BTreeSet<BlockId>,
+    ) -> Result<Vec<Job>, Error> {
+        let state = self.executor.manifests().refresh(tenant).await?;
+        let mut held = self.held.lock().get(&tenant).cloned().unwrap_or_default();
+        held.extend(set_aside);
+
+        let now_ms = self.executor.clock().now_ms();
+
+        Ok(plan(state.blocks.values(), &held, &self.policy, now_ms))
+    }
+
+    /// Does the jobs of a tenant that `wanted` lets pass, until there is none. `notice` learns what
+    /// becomes of each.
+    ///
+    /// A job that fails ends nothing, and the rest goes on. A damaged input is left alone from then
+    /// on in this process. If no input is damaged, all of them are left alone in this call.
+    ///
+    /// Requests: those of [`Compactor::plan`] before each job and once at the end, and those of
+    /// [`Executor::run`] for each job.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub async fn drain(
+        &self,
+        tenant: TenantId,
+        wanted: impl Fn(&Job) -> bool,
+        mut notice: impl FnMut(Event<'_>),
+    ) -> Result<Summary, Error> {
+        let mut summary = Summary::default();
+        let mut set_aside = BTreeSet::new();
+
+        loop {
+            let jobs = self.plan_without(tenant, &set_aside).await?;
+            let Some(job) = jobs.into_iter().find(&wanted) else {
+                return Ok(summary);
+            };
+
+            notice(Event::Begins(&job));
+
+            match self.executor.run(tenant, &job).await {
+                Ok(merged) => {
+                    summary.add(&merged.report, merged.blocks.len());
+                    info!(
+                        %tenant,
+                        window = %job.window,
+                        level = job.level.name(),
+                        inputs = job.inputs.len(),
+                        outputs = merged.blocks.len(),
+                        "blocks were merged"
+                    );
+                    notice(Event::Done(&job));
+                }
+                Err(_) if self.is_lost(tenant, &job).await? => {
+                    summary.lost += 1;
+                    notice(Event::Lost(&job));
+                }
+                Err(error) => {
+                    let failure = self.give_up(tenant, &job, &error);
+                    set_aside.extend(&failure.held);
+                    notice(Event::Failed(&job, &failure));
+                    summary.failed.push(failure);
+                }
+            }
+        }
+    }
+
+    /// Whether an input of a job is not live any more: another worker was first.
+    async fn is_lost(&self, tenant: TenantId, job: &Job) -> Result<bool, Error> {
+        let state = self.executor.manifests().refresh(tenant).await?;
+        Ok(job.ids().any(|id| !state.blocks.contains_key(&id)))
+    }
+
+    /// Notes why a job failed, and which input is damaged.
+    fn give_up(&self, tenant: TenantId, job: &Job, error: &Error) -> Failure {
+        let damaged = damaged_input(job, error);
+        let reason = with_causes(error);
+        let job_id = job.digest();
+
+        if let Some(block) = damaged {
+            warn!(%tenant, %block, window = %job.window, reason, "a block is damaged: it is not merged until the next start");
+            self.held.lock().entry(tenant).or_default().insert(block);
+        } else {
+            warn!(%tenant, job = %job_id, window = %job.window, reason, "blocks could not be merged");
+        }
+
+        Failure {
+            job: job_id.to_string(),
+            reason,
+            held: damaged.map_or_else(|| job.ids().collect(), |block| vec![block]),
+        }
+    }
+}

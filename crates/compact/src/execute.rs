@@ -1,0 +1,154 @@
+//! Does a job: merges its inputs from the bucket, and puts the output in their place.
+//!
+//! ```text
+//! inputs in the bucket ──► merge ──► staged on the disk ──► verified and uploaded ──► one edit
+//! ```
+//!
+//! A process that dies on the way leaves the inputs live, and objects that no manifest names. The
+//! job is then done again from the start. The edit is illegal if an input is not live any more, so
+//! of two workers with one job one is right, and the other has worked for nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duramen_block::BlockWriter;
+use duramen_blocks::staged::StagingDir;
+use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, Publisher, Staging, merge};
+use duramen_bucket::{Bucket, keys};
+use duramen_manifest::{Commit, Manifests};
+use duramen_model::{BlockEntry, BlockId, ErrorKind, TenantId};
+use duramen_runtime::Clock;
+use duramen_source::Reads;
+use parking_lot::Mutex;
+
+use crate::job::Job;
+
+/// Does jobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    bucket: Bucket,
+    manifests: Manifests,
+    publisher: Publisher,
+    staging: Staging,
+    clock: Arc<dyn Clock>,
+    options: MergeOptions,
+}
+
+/// The places of the outputs on the disk. A block that is not wanted any more is removed with it.
+type Places = Arc<Mutex<BTreeMap<BlockId, Arc<StagingDir>>>>;
+
+impl Executor {
+    /// `staging` must belong to this executor alone.
+    pub fn new(
+        bucket: Bucket,
+        manifests: Manifests,
+        staging: Staging,
+        clock: Arc<dyn Clock>,
+        options: MergeOptions,
+    ) -> Self {
+        Self {
+            publisher: Publisher::new(bucket.clone(), manifests.clone()),
+            bucket,
+            manifests,
+            staging,
+            clock,
+            options,
+        }
+    }
+
+    pub(crate) const fn manifests(&self) -> &Manifests {
+        &self.manifests
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Merges the inputs of a job, and commits the output in their place.
+    ///
+    /// Requests: those of [`duramen_blocks::merge()`] for the inputs, those of
+    /// [`Publisher::upload`] for each block of the output, and those of [`Manifests::commit`] once.
+    ///
+    /// Memory: [`MergeOptions::memory_bytes_max`], whatever comes in. Disk: the output, once.
+    ///
+    /// # Errors
+    /// The inputs stay live. After an error of the commit the output may be live nevertheless.
+    pub async fn run(&self, tenant: TenantId, job: &Job) -> Result<Merged, Error> {
+        let places = Places::default();
+        let mut merged = self.merge(tenant, job, &places).await?;
+
+        for block in &mut merged.blocks {
+            // An output lies in the folder of its own tenant, wherever the inputs were.
+            block.entry.home = None;
+            self.upload(tenant, &block.entry, &places).await?;
+        }
+
+        let outputs = merged.blocks.iter().map(|block| block.entry.clone());
+        let commit = Commit::replace(job.ids().collect(), outputs.collect());
+        self.manifests.commit(tenant, commit).await?;
+
+        Ok(merged)
+    }
+
+    async fn merge(&self, tenant: TenantId, job: &Job, places: &Places) -> Result<Merged, Error> {
+        let input = |entry: &Arc<BlockEntry>| MergeInput {
+            entry: BlockEntry::clone(entry),
+            store: self.bucket.store(),
+            directory: keys::block(tenant, entry),
+        };
+
+        let layout = job.window.layout();
+        let staging = self.staging.clone();
+        let clock = Arc::clone(&self.clock);
+        let places = Arc::clone(places);
+
+        let create = move || {
+            let id = BlockId(clock.new_ulid());
+            let place = staging.place(id);
+            let writer = BlockWriter::create(staging.disk(), place.path(), layout.clone())?;
+
+            places.lock().insert(id, place);
+            Ok((id, writer))
+        };
+
+        let inputs = job.inputs.iter().map(input).collect();
+        merge(inputs, &self.options, &Arc::new(Reads::default()), create).await
+    }
+
+    /// Uploads a block. Every byte is compared with its checksum on the way.
+    async fn upload(
+        &self,
+        tenant: TenantId,
+        entry: &BlockEntry,
+        places: &Places,
+    ) -> Result<(), Error> {
+        let place = places.lock().remove(&entry.id).ok_or(Error::Stopped)?;
+        let staged = self.staging.stage(entry.clone(), place).await?;
+        self.publisher.upload(tenant, &staged).await
+    }
+}
+
+/// Returns the input that is damaged, if the error of a job says that one is.
+pub(crate) fn damaged_input(job: &Job, error: &Error) -> Option<BlockId> {
+    if error.kind() != ErrorKind::Corrupt {
+        return None;
+    }
+
+    // The errors of a block name its folder, and the folder has its id.
+    let text = with_causes(error);
+    job.ids().find(|id| text.contains(&id.to_string()))
+}
+
+/// The text of an error, with those of its causes.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+
+    text
+}

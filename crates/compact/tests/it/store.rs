@@ -1,0 +1,218 @@
+//! A tenant in a bucket: flushes, workers, and what a query over its live blocks finds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
+use duramen_blocks::{Blocks, MemoryBlock, MergeOptions, Publisher, Staging};
+use duramen_bucket::{Bucket, WriterIdentity, keys};
+use duramen_compact::{Compactor, Executor, Policy};
+use duramen_manifest::{Commit, Flushed, Manifests, State};
+use duramen_metrics::Counter;
+use duramen_model::{
+    BlockEntry, BlockId, Content, Incarnation, Labels, Order, TenantId, TimeRange, WriterId,
+};
+use duramen_qos::Account;
+use duramen_runtime::{Clock, Entropy, MockClock};
+use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
+use duramen_testkit::SimDisk;
+use futures::TryStreamExt;
+use ulid::Ulid;
+
+use crate::entries::At;
+
+pub(crate) const TENANT: TenantId = TenantId(Ulid(1));
+
+/// What a query finds: a value for each series and time.
+pub(crate) type Answer = BTreeMap<At, u64>;
+
+/// A process that works on the tenant.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) bucket: Bucket,
+    pub(crate) manifests: Manifests,
+    pub(crate) compactor: Compactor,
+    pub(crate) executor: Executor,
+    pub(crate) clock: Arc<MockClock>,
+    writer: WriterId,
+    flushes: u64,
+}
+
+impl Process {
+    /// A process named `number` at a time. `series_max` cuts outputs into siblings.
+    pub(crate) fn new(
+        bucket: &Bucket,
+        number: u64,
+        now_ms: i64,
+        policy: Policy,
+        series_max: usize,
+    ) -> Self {
+        let clock = MockClock::with(now_ms, Entropy::seeded(number));
+        let writer = WriterId(Ulid(u128::from(number)));
+        let identity = WriterIdentity {
+            writer,
+            epoch: 1,
+            incarnation: Incarnation(Ulid(u128::from(number))),
+        };
+
+        let manifests = Manifests::new(
+            bucket.clone(),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            identity,
+        );
+        let staging = Staging::open(Arc::new(SimDisk::new()), "/data/compact".into()).unwrap();
+
+        let mut options = MergeOptions::default();
+        options.limits.series_max = series_max;
+        let executor = Executor::new(
+            bucket.clone(),
+            manifests.clone(),
+            staging,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            options,
+        );
+
+        Self {
+            bucket: bucket.clone(),
+            manifests,
+            compactor: Compactor::new(executor.clone(), policy),
+            executor,
+            clock,
+            writer,
+            flushes: 0,
+        }
+    }
+
+    /// Flushes samples of a generation that was opened at a time: a block for each group.
+    pub(crate) async fn flush(&mut self, opened_ms: i64, groups: &[(i64, Answer)]) {
+        self.flushes += 1;
+        let order = Order {
+            opened: u64::try_from(opened_ms).unwrap() << 16,
+            writer: self.writer,
+            flush: self.flushes,
+        };
+
+        let publisher = Publisher::new(self.bucket.clone(), self.manifests.clone());
+        let mut entries = Vec::new();
+
+        for (start_ms, samples) in groups {
+            let (stats, files) = written(samples).finish_in_memory().unwrap();
+            let content = Content::of_flush(TENANT, order, *start_ms);
+            let id = BlockId(self.clock.new_ulid());
+            let entry = BlockEntry::of_flush(id, order, content, stats);
+
+            let block = MemoryBlock { entry, files };
+            entries.push(publisher.upload_from_memory(TENANT, block).await.unwrap());
+        }
+
+        let identity = self.manifests.identity();
+        let flushed = Flushed {
+            writer: self.writer,
+            epoch: identity.epoch,
+            incarnation: identity.incarnation,
+            position: self.flushes,
+            flush: self.flushes,
+        };
+
+        let commit = Commit::flush(entries, flushed);
+        self.manifests.commit(TENANT, commit).await.unwrap();
+    }
+
+    pub(crate) async fn state(&self) -> Arc<State> {
+        self.manifests.refresh(TENANT).await.unwrap()
+    }
+}
+
+fn written(samples: &Answer) -> BlockWriter {
+    let mut series: BTreeMap<u8, (Vec<i64>, Vec<f64>)> = BTreeMap::new();
+    for ((name, ts_ms), value) in samples {
+        let (times, values) = series.entry(*name).or_default();
+        times.push(*ts_ms);
+        values.push(f64::from_bits(*value));
+    }
+
+    let mut writer = BlockWriter::in_memory(WriterOptions::default());
+    for (name, (times, values)) in series {
+        let contents = SeriesContents::floats(&times, &values);
+        writer.push(&labels(name), &contents).unwrap();
+    }
+
+    writer
+}
+
+fn labels(name: u8) -> Labels {
+    Labels::from_pairs([("__name__", format!("m{name}").as_str())]).unwrap()
+}
+
+/// Returns what a query over the blocks of a state finds, as a process that has nothing in memory.
+pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
+    let blocks = Blocks::new(bucket.clone(), 1 << 20, 1000, Account::unbounded());
+    let mut parts = Vec::new();
+
+    for entry in state.blocks.values() {
+        let source = blocks
+            .source(TENANT, entry, &Reads::default())
+            .await
+            .unwrap();
+        parts.push(Part {
+            order: entry.order.min,
+            source: Arc::new(source),
+        });
+    }
+
+    let request = SeriesRequest {
+        matchers: Arc::new([]),
+        range: TimeRange::ALL,
+        columns: Columns::Everything,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::default(),
+    };
+
+    let merged = MergeSource::new(parts, Counter::default());
+    let batches: Vec<_> = merged
+        .select(&request)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    let mut found = Answer::new();
+
+    for batch in &batches {
+        for row in 0..batch.len() {
+            let names = 0..u8::MAX;
+            let name = names
+                .into_iter()
+                .find(|name| labels(*name).encoded() == batch.labels_at(row));
+            let (times, values) = batch.samples_at(row);
+
+            for (ts_ms, value) in times.iter().zip(values) {
+                found.insert((name.unwrap(), *ts_ms), value.to_bits());
+            }
+        }
+    }
+
+    found
+}
+
+/// Asserts that the objects of all live blocks are in the bucket. Returns how many blocks lie there
+/// that no state names.
+pub(crate) async fn orphans(bucket: &Bucket, state: &State) -> usize {
+    let objects = bucket.list(&keys::blocks(TENANT), None).await.unwrap();
+    let mut folders: Vec<String> = Vec::new();
+
+    for object in &objects {
+        let folder = object.location.as_ref().rsplit_once('/').unwrap().0;
+        if folders.last().is_none_or(|last| last != folder) {
+            folders.push(folder.to_owned());
+        }
+    }
+
+    for entry in state.blocks.values() {
+        let live = keys::block(TENANT, entry).to_string();
+        let at = folders.iter().position(|folder| *folder == live);
+        folders.remove(at.expect("the objects of a live block"));
+    }
+
+    folders.len()
+}
