@@ -1,9 +1,12 @@
 //! Plans and does the jobs of a tenant, until there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use duramen_blocks::Error;
+use duramen_manifest::State;
 use duramen_model::{BlockId, TenantId};
+use duramen_runtime::Clock;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
@@ -47,18 +50,37 @@ impl Compactor {
         self.plan_without(tenant, &BTreeSet::new()).await
     }
 
+    /// Returns the jobs of a tenant from the manifest as it was seen last. No request.
+    pub(crate) fn known_jobs(&self, tenant: TenantId) -> Vec<Job> {
+        let state = self.executor.manifests().cached(tenant);
+        state.map_or_else(Vec::new, |state| {
+            self.jobs(tenant, &state, &BTreeSet::new())
+        })
+    }
+
+    pub(crate) async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
+        Ok(self.executor.manifests().refresh(tenant).await?)
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.executor.clock()
+    }
+
     async fn plan_without(
         &self,
         tenant: TenantId,
         set_aside: &BTreeSet<BlockId>,
     ) -> Result<Vec<Job>, Error> {
-        let state = self.executor.manifests().refresh(tenant).await?;
+        let state = self.refresh(tenant).await?;
+        Ok(self.jobs(tenant, &state, set_aside))
+    }
+
+    fn jobs(&self, tenant: TenantId, state: &State, set_aside: &BTreeSet<BlockId>) -> Vec<Job> {
         let mut held = self.held.lock().get(&tenant).cloned().unwrap_or_default();
         held.extend(set_aside);
 
-        let now_ms = self.executor.clock().now_ms();
-
-        Ok(plan(state.blocks.values(), &held, &self.policy, now_ms))
+        let now_ms = self.clock().now_ms();
+        plan(state.blocks.values(), &held, &self.policy, now_ms)
     }
 
     /// Does the jobs of a tenant that `wanted` lets pass, until there is none. `notice` learns what
@@ -118,7 +140,7 @@ impl Compactor {
 
     /// Whether an input of a job is not live any more: another worker was first.
     async fn is_lost(&self, tenant: TenantId, job: &Job) -> Result<bool, Error> {
-        let state = self.executor.manifests().refresh(tenant).await?;
+        let state = self.refresh(tenant).await?;
         Ok(job.ids().any(|id| !state.blocks.contains_key(&id)))
     }
 

@@ -11,14 +11,17 @@
 //! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
 //!   came of them.
 //!
-//! Blocks that merges have replaced stay in the bucket, where queries that began before go on with
-//! them.
+//! - [`rounds`]: all tenants of a store, again and again. `replaced`: blocks that merges have
+//!   replaced, which stay in the bucket until no query can read them. [`metrics`]: what is counted.
 
 pub mod compactor;
 pub mod execute;
 pub mod job;
+pub mod metrics;
 pub mod plan;
 pub mod policy;
+mod replaced;
+pub mod rounds;
 pub mod summary;
 mod unit;
 pub mod window;
@@ -26,7 +29,9 @@ pub mod window;
 pub use compactor::{Compactor, Event};
 pub use execute::Executor;
 pub use job::{Digest, Job, Level};
+pub use metrics::Metrics;
 pub use plan::plan;
 pub use policy::Policy;
+pub use rounds::{RoundSettings, RoundState, Rounds};
 pub use summary::{Failure, Summary};
 pub use window::{Span, Window};

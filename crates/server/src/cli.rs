@@ -1,12 +1,14 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`] is a client of a running process; [`blocks`] works offline; the other commands only
-//! read the settings.
+//! [`explain`] is a client of a running process; [`blocks`] works offline; [`compact`] works on a
+//! store, beside a server or without one; the other commands only read the settings.
 
 mod answer;
 mod blocks;
+mod compact;
 mod explain;
+mod format;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use answer::Answer;
 use anyhow::Context;
 pub use blocks::Blocks;
+pub use compact::Compact;
 pub use explain::Explain;
 use tokio::runtime::Builder;
 
@@ -33,6 +36,8 @@ pub enum Command {
     Client(Client),
     /// Look at blocks, merge them or write them again, offline.
     Blocks(Box<Blocks>),
+    /// Merge the blocks of a store.
+    Compact(Box<Compact>),
 }
 
 /// The role of a process that serves.
@@ -56,6 +61,7 @@ impl Command {
             | Self::PrintConfig(settings)
             | Self::CheckConfig(settings) => &settings.config.log_level,
             Self::Client(_) | Self::Blocks(_) => "info",
+            Self::Compact(_) => "warn",
         }
     }
 
@@ -73,6 +79,10 @@ impl Command {
             Self::Blocks(command) => {
                 let runtime = Builder::new_multi_thread();
                 return Ok(print_answer(runtime, blocks::run(&command)));
+            }
+            Self::Compact(command) => {
+                let runtime = Builder::new_multi_thread();
+                return Ok(print_answer(runtime, command.run()));
             }
         }
 
@@ -93,13 +103,9 @@ fn print_answer(
     let runtime = runtime.enable_all().build().context("start");
 
     match runtime.and_then(|runtime| runtime.block_on(command)) {
-        Ok(Answer { text, is_good }) => {
+        Ok(Answer { text, code }) => {
             println!("{}", text.trim_end());
-            if is_good {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            ExitCode::from(code)
         }
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -114,6 +114,8 @@ pub struct Config {
     #[command(flatten)]
     pub flush: FlushConfig,
     #[command(flatten)]
+    pub compact: CompactConfig,
+    #[command(flatten)]
     pub query: QueryConfig,
     #[command(flatten)]
     pub cache: CacheConfig,
@@ -381,6 +383,43 @@ pub struct FlushConfig {
     pub end_wait_max: Duration,
 }
 
+/// When blocks are merged.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompactConfig {
+    /// Merge blocks: into windows of two hours, and then into days. Off: long queries open all
+    /// blocks of all flushes, unless `duramen compact` merges them. What it has replaced is deleted
+    /// in both cases.
+    #[arg(
+        id = "compact.merge",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+    )]
+    pub merge: bool,
+
+    /// The pause between two rounds over all tenants. A round takes one GET for each tenant, and
+    /// more if there is something to merge.
+    #[arg(id = "compact.interval", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub interval: Duration,
+
+    /// The memory that a merge may take, at most an eighth of `memory.bytes_max`. While queries need
+    /// it, merges wait. Less: fewer samples are merged at once, which takes longer.
+    #[arg(id = "compact.memory_bytes", value_name = "SIZE", value_parser = size::parse)]
+    #[serde(with = "size")]
+    pub memory_bytes: usize,
+
+    /// A block that a merge has replaced is deleted after this time. It must be longer than the
+    /// longest query, which may have begun with the block.
+    #[arg(id = "compact.grace", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub grace: Duration,
+}
+
 /// Queries.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -447,6 +486,7 @@ impl Default for Config {
             writes: WritesConfig::default(),
             head: HeadConfig::default(),
             flush: FlushConfig::default(),
+            compact: CompactConfig::default(),
             query: QueryConfig::default(),
             cache: CacheConfig::default(),
         }
@@ -514,6 +554,17 @@ impl Default for FlushConfig {
         Self {
             interval: Duration::from_secs(15 * 60),
             end_wait_max: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for CompactConfig {
+    fn default() -> Self {
+        Self {
+            merge: true,
+            interval: Duration::from_secs(5 * 60),
+            memory_bytes: 256 << 20,
+            grace: Duration::from_secs(60 * 60),
         }
     }
 }

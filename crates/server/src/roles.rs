@@ -2,9 +2,11 @@
 //!
 //! Settings come in. [`shared`] opens what all roles use, and claims the store. [`ingester`] and
 //! [`querier`] start one role each, from the parts that they name, and return its routes.
+//! [`compactor`] has no routes.
 //! [`System`] is the whole in one process: it has the router, and the steps of a clean end.
 
 mod basics;
+mod compactor;
 mod disk_cache;
 mod ingester;
 mod querier;
@@ -61,6 +63,7 @@ impl System {
         let heads = Arc::new(ingester.clone());
         let disk = disk_cache::open(&shared, &config, &mut registry, tasks).await?;
         let answering = querier::start(&shared, heads, disk, &config, &mut registry);
+        compactor::start(&shared, &config, &mut registry, tasks)?;
         shared.live_limits.watch(tasks)?;
 
         let http_metrics = &basics.http_metrics;

@@ -82,7 +82,8 @@ async fn a_day_becomes_one_block_while_queries_go_on_with_so_many_requests() {
     } = s3.counts();
     let others = s3.counts().requests() - gets - puts - lists;
 
-    // Of each input `meta`, its series file and its samples. A look at the manifest before and after.
+    // Of each input `meta`, its series file and its samples. A look at the manifest before and
+    // after.
     assert_eq!((gets, lists, others), (4 * 3 + 2, 0, 0));
     // Series, samples, `meta`, and the edit.
     assert_eq!(puts, 4);

@@ -7,5 +7,6 @@ mod entries;
 mod execute;
 mod mortal;
 mod plan;
+mod rounds;
 mod sets;
 mod store;

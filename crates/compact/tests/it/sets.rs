@@ -14,7 +14,7 @@ use crate::store::{Answer, Process, TENANT, query};
 /// How many random sets are tried. `DURAMEN_COMPACT_SETS` sets it.
 fn sets() -> u64 {
     let sets = std::env::var("DURAMEN_COMPACT_SETS").ok();
-    sets.and_then(|sets| sets.parse().ok()).unwrap_or(60)
+    sets.and_then(|sets| sets.parse().ok()).unwrap_or(30)
 }
 
 /// Returns the samples of a flush by window, as an ingester cuts them.

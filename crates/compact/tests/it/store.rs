@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{Blocks, MemoryBlock, MergeOptions, Publisher, Staging};
-use duramen_bucket::{Bucket, WriterIdentity, keys};
-use duramen_compact::{Compactor, Executor, Policy};
+use duramen_bucket::{Bucket, Tenants, WriterIdentity, keys};
+use duramen_compact::{Compactor, Executor, Metrics, Policy, RoundSettings, RoundState, Rounds};
 use duramen_manifest::{Commit, Flushed, Manifests, State};
 use duramen_metrics::Counter;
 use duramen_model::{
-    BlockEntry, BlockId, Content, Incarnation, Labels, Order, TenantId, TimeRange, WriterId,
+    BlockEntry, BlockId, Content, Incarnation, Labels, Order, TenantId, TenantName, TimeRange,
+    WriterId,
 };
 use duramen_qos::Account;
 use duramen_runtime::{Clock, Entropy, MockClock};
@@ -116,6 +118,29 @@ impl Process {
 
         let commit = Commit::flush(entries, flushed);
         self.manifests.commit(TENANT, commit).await.unwrap();
+    }
+
+    /// The rounds of this process, with `merges` and a grace of an hour.
+    pub(crate) async fn into_rounds(self, merges: bool, memory: Arc<Account>) -> Rounds {
+        let register = Tenants::open(self.bucket.clone(), self.writer)
+            .await
+            .unwrap();
+        let name = TenantName::parse("anonymous").unwrap();
+        register.restore(&name, TENANT).await.unwrap();
+
+        Rounds {
+            compactor: self.compactor,
+            bucket: self.bucket,
+            register: Arc::new(register),
+            settings: RoundSettings {
+                merges,
+                memory_bytes: 1 << 20,
+                grace: Duration::from_hours(1),
+            },
+            memory,
+            metrics: Metrics::default(),
+            state: RoundState::default(),
+        }
     }
 
     pub(crate) async fn state(&self) -> Arc<State> {

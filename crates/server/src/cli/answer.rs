@@ -4,15 +4,20 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) text: String,
-    /// Whether the process ends with the exit code 0. Else it is 1.
-    pub(crate) is_good: bool,
+    /// The exit code of the process.
+    pub(crate) code: u8,
 }
 
 impl Answer {
     pub(crate) const fn good(text: String) -> Self {
+        Self { text, code: 0 }
+    }
+
+    /// An answer with the exit code 0 or, if something is wrong with what was looked at, 1.
+    pub(crate) fn judged(text: String, is_good: bool) -> Self {
         Self {
             text,
-            is_good: true,
+            code: u8::from(!is_good),
         }
     }
 }

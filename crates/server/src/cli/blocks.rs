@@ -1,6 +1,5 @@
 //! The subcommand `blocks`: looks at blocks, imports, merges and rewrites them, offline.
 
-mod format;
 mod import;
 mod look;
 mod rewrite;

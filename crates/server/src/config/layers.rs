@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Blocks, Client, Command, Explain, Role};
+use crate::cli::{Blocks, Client, Command, Compact, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -51,6 +51,7 @@ struct CommandLine {
 enum Task {
     Explain(Explain),
     Blocks(Blocks),
+    Compact(Compact),
 }
 
 /// Keys whose values are secrets.
@@ -77,6 +78,7 @@ impl Settings {
                 return Ok(Command::Client(Client::Explain(Box::new(command))));
             }
             Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
+            Some(Task::Compact(command)) => return Ok(Command::Compact(Box::new(command))),
             None => {}
         }
 

@@ -56,6 +56,7 @@ impl Config {
 
         for (key, duration) in [
             ("flush.interval", self.flush.interval),
+            ("compact.interval", self.compact.interval),
             ("query.timeout", self.query.timeout),
             ("query.lookback_delta", self.query.lookback_delta),
             ("http.body_read_max", self.http.body_read_max),
@@ -64,6 +65,11 @@ impl Config {
         ] {
             faults.check(!duration.is_zero(), key, || "must be above 0".to_owned());
         }
+
+        let grace = self.compact.grace;
+        faults.check(grace > self.query.timeout, "compact.grace", || {
+            "must be longer than query.timeout".to_owned()
+        });
 
         let some = self.http.connections_max.is_none_or(|count| count >= 1);
         faults.check(some, "http.connections_max", || {
@@ -126,6 +132,8 @@ mod tests {
         config.s3.endpoint = Some("http://key:hunter2@host".to_owned());
         config.s3.access_key_id = Some("hunter2".into());
         config.flush.interval = Duration::ZERO;
+        config.compact.interval = Duration::ZERO;
+        config.compact.grace = config.query.timeout;
         config.writes.in_flight_bytes_max = 5 << 30;
         config.memory.bytes_max = Some(1 << 20);
         config.log_level = "duramen=loud".to_owned();
@@ -145,6 +153,8 @@ mod tests {
             "s3.secret_access_key",
             "s3.session_token",
             "flush.interval",
+            "compact.interval",
+            "compact.grace",
             "writes.in_flight",
             "memory.bytes_max",
             "log_level",

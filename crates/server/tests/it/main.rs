@@ -7,6 +7,7 @@ mod captures;
 mod cardinality;
 mod causes;
 mod clients;
+mod compact;
 mod compliance;
 mod costs;
 mod crashes;

@@ -14,9 +14,9 @@ use duramen_tsdb::TsdbBlock;
 use serde_json::{Value as Json, json};
 use ulid::Ulid;
 
-use super::format::Format;
 use super::store::{Absent, TenantStore};
 use crate::cli::answer::Answer;
+use crate::cli::format::Format;
 
 /// What is imported, and where to.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -106,7 +106,7 @@ impl Import {
             }
         };
 
-        Ok(Answer { text, is_good })
+        Ok(Answer::judged(text, is_good))
     }
 
     async fn target(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {

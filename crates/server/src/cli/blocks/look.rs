@@ -10,9 +10,9 @@ use duramen_model::BlockEntry;
 use duramen_runtime::{Clock, Disk};
 use serde_json::{Value as Json, json};
 
-use super::format::Format;
 use super::selection::{Rank, Selection};
 use crate::cli::answer::Answer;
+use crate::cli::format::Format;
 
 /// The blocks, and the format of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -89,7 +89,7 @@ impl Look {
             Format::Json => printed(&verdicts.iter().map(verdict_in_json).collect()),
         };
 
-        Ok(Answer { text, is_good })
+        Ok(Answer::judged(text, is_good))
     }
 }
 

@@ -1,0 +1,134 @@
+//! Compacts all tenants of a store, again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_block::META_FILE;
+use duramen_blocks::Error;
+use duramen_bucket::{Bucket, Tenants, keys};
+use duramen_model::{BlockEntry, TenantId};
+use duramen_qos::{Account, Use};
+use parking_lot::Mutex;
+use tracing::warn;
+
+use crate::compactor::Compactor;
+use crate::metrics::{Backlog, Metrics};
+use crate::replaced::Replaced;
+
+/// Compacts all tenants, and deletes what merges have replaced.
+#[derive(Debug)]
+pub struct Rounds {
+    pub compactor: Compactor,
+    pub bucket: Bucket,
+    pub register: Arc<Tenants>,
+    pub settings: RoundSettings,
+    /// The account that queries draw from too.
+    pub memory: Arc<Account>,
+    pub metrics: Metrics,
+    pub state: RoundState,
+}
+
+/// How a round is done.
+#[derive(Clone, Debug)]
+pub struct RoundSettings {
+    /// Whether blocks are merged. If not, a round only looks for blocks that others have replaced.
+    pub merges: bool,
+    /// What a merge takes of the memory. A tenant whose turn it is waits for the next round while
+    /// queries need it.
+    pub memory_bytes: usize,
+    /// Replaced blocks are deleted so long after this process has seen that they were. No query may
+    /// take longer.
+    pub grace: Duration,
+}
+
+/// What rounds remember of earlier ones.
+#[derive(Debug, Default)]
+pub struct RoundState {
+    replaced: Mutex<Replaced>,
+}
+
+impl Rounds {
+    /// Does all jobs of all tenants, and deletes what was replaced long enough ago. What fails for
+    /// a tenant is logged, and tried again in the next round.
+    ///
+    /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new. If there
+    /// are jobs: those of [`Compactor::drain`], and another look. For each replaced block, once: 1
+    /// DELETE for each of its files.
+    pub async fn round(&self) {
+        let mut backlog = Backlog::default();
+
+        for tenant in self.register.all() {
+            if let Err(error) = self.of_tenant(tenant.id, &mut backlog).await {
+                warn!(%error, tenant = %tenant.name, "the blocks of a tenant could not be merged");
+            }
+        }
+
+        backlog.show(&self.metrics, self.compactor.clock().now_ms());
+    }
+
+    async fn of_tenant(&self, tenant: TenantId, backlog: &mut Backlog) -> Result<(), Error> {
+        self.look(tenant).await?;
+
+        if self.settings.merges && !self.compactor.known_jobs(tenant).is_empty() {
+            self.merge(tenant).await?;
+            self.look(tenant).await?;
+        }
+
+        backlog.add(&self.compactor.known_jobs(tenant));
+        self.collect(tenant).await
+    }
+
+    async fn merge(&self, tenant: TenantId) -> Result<(), Error> {
+        let Ok(_memory) = self.memory.take(Use::Query, self.settings.memory_bytes) else {
+            self.metrics.waits.inc();
+            return Ok(());
+        };
+
+        let summary = self.compactor.drain(tenant, |_| true, |_| {}).await?;
+        self.metrics.note(&summary);
+        Ok(())
+    }
+
+    /// Looks at the manifest, and notes which blocks went.
+    async fn look(&self, tenant: TenantId) -> Result<(), Error> {
+        let state = self.compactor.refresh(tenant).await?;
+        let now = self.compactor.clock().monotonic();
+
+        self.state.replaced.lock().look(tenant, &state, now);
+        Ok(())
+    }
+
+    /// Deletes the objects of blocks that were replaced long enough ago.
+    async fn collect(&self, tenant: TenantId) -> Result<(), Error> {
+        let now = self.compactor.clock().monotonic();
+        let due = self
+            .state
+            .replaced
+            .lock()
+            .due(tenant, now, self.settings.grace);
+
+        for entry in due {
+            // The objects of a block of another tenant are that tenant's.
+            if entry.home_of(tenant) == tenant {
+                self.delete(tenant, &entry).await?;
+                self.metrics.collected.inc();
+            }
+
+            self.state.replaced.lock().forget(tenant, entry.id);
+        }
+
+        Ok(())
+    }
+
+    async fn delete(&self, tenant: TenantId, entry: &BlockEntry) -> Result<(), Error> {
+        let files = entry.stats.files.iter().map(|file| file.name.as_str());
+
+        for name in [META_FILE].into_iter().chain(files) {
+            self.bucket
+                .delete(&keys::block_file(tenant, entry, name))
+                .await?;
+        }
+
+        Ok(())
+    }
+}

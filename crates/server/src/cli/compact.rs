@@ -1,0 +1,383 @@
+//! The subcommand `compact`: merges the blocks of a store, until there is nothing to merge.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use duramen_blocks::{MergeOptions, Staging};
+use duramen_bucket::{Bucket, StoreUrl, Tenant, Tenants, WriterIdentity};
+use duramen_compact::{Compactor, Event, Executor, Job, Policy, Summary};
+use duramen_manifest::Manifests;
+use duramen_model::{Incarnation, TenantName, WriterId};
+use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
+use serde_json::{Value as Json, json};
+
+use crate::cli::answer::Answer;
+use crate::cli::format::Format;
+use crate::config::settings::Settings;
+use crate::roles::open_bucket;
+
+/// The exit code when there was nothing to merge.
+const NOTHING_TO_DO: u8 = 3;
+/// The exit code when some merges failed. The others are done.
+const SOME_FAILED: u8 = 4;
+
+/// Merges the blocks of a store: fragments of a window of two hours, then the window, then the day.
+/// It may run beside a server, and beside other processes that merge. It can be stopped at any
+/// time: the next run does what is left.
+///
+/// The exit code is 0 if all merges were done, 3 if there was nothing to merge, 4 if some merges
+/// failed, and 1 if the command could not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Compact {
+    /// Merges until there is nothing to merge, and ends.
+    #[arg(long, required = true)]
+    once: bool,
+
+    /// Merges the blocks of this tenant only. May be given several times.
+    #[arg(long = "tenant", value_name = "NAME")]
+    tenants: Vec<String>,
+
+    /// Merges only in the windows that hold this time: 2026-11-30T14:00:00Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    window: Option<i64>,
+
+    /// Says what would be merged, and merges nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The store, as for the server. Other settings of the store, such as keys for S3, come from
+    /// --config or from DURAMEN_ variables.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+
+    /// The file of settings that says where the store is.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The folder on the local disk in which outputs wait for their upload, in a folder of their
+    /// own. The default is that for temporary files. An output of a day may have some GB.
+    #[arg(long, value_name = "FOLDER")]
+    staging: Option<PathBuf>,
+
+    /// The memory that a merge may take.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
+    memory: usize,
+
+    /// The format of the output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+/// The smallest memory: a row group of the output and a batch of each input.
+const MEMORY_BYTES_MIN: usize = 16 << 20;
+
+/// Reads the size of the memory.
+fn memory(text: &str) -> Result<usize, String> {
+    let bytes = duramen_settings::size::parse(text)?;
+    if bytes < MEMORY_BYTES_MIN {
+        return Err("a merge takes at least 16MiB".to_owned());
+    }
+
+    Ok(bytes)
+}
+
+/// Reads a time in seconds since 1970, or in the form of RFC 3339, as milliseconds.
+fn time_ms(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        let ms = seconds.checked_mul(1000);
+        return ms.ok_or_else(|| "the time is too far away".to_owned());
+    }
+
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.timestamp_millis())
+        .map_err(|error| format!("no time like 2026-11-30T14:00:00Z: {error}"))
+}
+
+/// What was done for a tenant, or would be.
+struct Done {
+    tenant: TenantName,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Planned(Vec<Job>),
+    Merged(Summary),
+    /// The manifest of the tenant could not be read.
+    Failed(String),
+}
+
+impl Compact {
+    /// Merges what there is to merge.
+    ///
+    /// Requests: those of reading the register of tenants, and those of [`Compactor::drain`] for
+    /// each tenant.
+    pub(crate) async fn run(&self) -> anyhow::Result<Answer> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+
+        let bucket = self.bucket(&disk, &clock)?;
+        let tenants = self.tenants(&bucket, &clock).await?;
+        let folder = self.folder(&clock);
+        let staging = Staging::open(Arc::clone(&disk), folder.clone())?;
+        let compactor = self.compactor(bucket, staging, clock);
+
+        let mut all = Vec::new();
+        for tenant in tenants {
+            let outcome = self.of_tenant(&compactor, &tenant).await;
+            all.push(Done {
+                tenant: tenant.name,
+                outcome: outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))),
+            });
+        }
+
+        duramen_runtime::disk::remove_dir_all(&*disk, &folder)
+            .with_context(|| format!("remove {}", folder.display()))?;
+
+        let text = match self.output {
+            Format::Text => told(&all),
+            Format::Json => serde_json::to_string_pretty(&in_json(&all)).unwrap_or_default(),
+        };
+
+        let code = code(&all);
+        Ok(Answer { text, code })
+    }
+
+    fn bucket(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
+        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
+        let url = settings.config.store_url()?;
+
+        // To open a store in a directory would create the directory.
+        if let StoreUrl::File(path) = &url {
+            anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
+        }
+
+        open_bucket(&settings.config, disk, clock)
+    }
+
+    async fn tenants(
+        &self,
+        bucket: &Bucket,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<Tenant>> {
+        let register = Tenants::open(bucket.clone(), WriterId(clock.new_ulid())).await?;
+        if self.tenants.is_empty() {
+            return Ok(register.all());
+        }
+
+        let mut tenants = Vec::new();
+        for name in &self.tenants {
+            let name = TenantName::parse(name)?;
+            let id = register
+                .lookup(&name)
+                .with_context(|| format!("the store has no tenant {name}"))?;
+            tenants.push(Tenant { name, id });
+        }
+
+        Ok(tenants)
+    }
+
+    /// The folder for outputs that are not uploaded yet. No other process has it.
+    fn folder(&self, clock: &Arc<dyn Clock>) -> PathBuf {
+        let parent = self.staging.clone().unwrap_or_else(std::env::temp_dir);
+        parent.join(format!("duramen-compact-{}", clock.new_ulid()))
+    }
+
+    fn compactor(&self, bucket: Bucket, staging: Staging, clock: Arc<dyn Clock>) -> Compactor {
+        let identity = WriterIdentity {
+            writer: WriterId(clock.new_ulid()),
+            epoch: 0,
+            incarnation: Incarnation(clock.new_ulid()),
+        };
+
+        let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), identity);
+        let options = MergeOptions {
+            memory_bytes_max: self.memory,
+            ..MergeOptions::default()
+        };
+
+        let executor = Executor::new(bucket, manifests, staging, clock, options);
+        Compactor::new(executor, Policy::default())
+    }
+
+    fn is_wanted(&self, job: &Job) -> bool {
+        let within = |ms| job.window.start_ms() <= ms && ms < job.window.end_ms();
+        self.window.is_none_or(within)
+    }
+
+    async fn of_tenant(&self, compactor: &Compactor, tenant: &Tenant) -> anyhow::Result<Outcome> {
+        if self.dry_run {
+            let mut jobs = compactor.plan(tenant.id).await?;
+            jobs.retain(|job| self.is_wanted(job));
+            return Ok(Outcome::Planned(jobs));
+        }
+
+        let is_watched = std::io::stderr().is_terminal();
+        let notice = |event: Event<'_>| {
+            if is_watched {
+                tell(tenant, &event);
+            }
+        };
+
+        let wanted = |job: &Job| self.is_wanted(job);
+        let summary = compactor.drain(tenant.id, wanted, notice).await?;
+        Ok(Outcome::Merged(summary))
+    }
+}
+
+/// Tells the person at the terminal what becomes of a job.
+#[expect(clippy::print_stderr, reason = "the progress of a command")]
+fn tell(tenant: &Tenant, event: &Event<'_>) {
+    let (what, job) = match event {
+        Event::Begins(job) => ("merging", job),
+        Event::Done(job) => ("merged", job),
+        Event::Lost(job) => ("merged by another process", job),
+        Event::Failed(job, _) => ("failed", job),
+    };
+
+    eprintln!(
+        "{}: {what} {} blocks of {}, {} bytes",
+        tenant.name,
+        job.inputs.len(),
+        shown(job),
+        job.bytes()
+    );
+}
+
+/// The window of a job, for people.
+fn shown(job: &Job) -> String {
+    let start = chrono::DateTime::from_timestamp_millis(job.window.start_ms());
+    let start = start.map_or_else(
+        || job.window.to_string(),
+        |start| start.format("%Y-%m-%dT%H:%MZ").to_string(),
+    );
+
+    format!("{start} ({})", job.level.name())
+}
+
+fn code(all: &[Done]) -> u8 {
+    let failed = |done: &Done| match &done.outcome {
+        Outcome::Failed(_) => true,
+        Outcome::Merged(summary) => !summary.failed.is_empty(),
+        Outcome::Planned(_) => false,
+    };
+
+    let worked = |done: &Done| match &done.outcome {
+        Outcome::Failed(_) => true,
+        Outcome::Merged(summary) => summary.done + summary.lost > 0,
+        Outcome::Planned(jobs) => !jobs.is_empty(),
+    };
+
+    if all.iter().any(failed) {
+        SOME_FAILED
+    } else if all.iter().any(worked) {
+        0
+    } else {
+        NOTHING_TO_DO
+    }
+}
+
+fn told(all: &[Done]) -> String {
+    let mut text = String::new();
+
+    for Done { tenant, outcome } in all {
+        // Writing to a text cannot fail.
+        let _ = match outcome {
+            Outcome::Failed(reason) => writeln!(text, "{tenant}: failed: {reason}"),
+            Outcome::Merged(summary) => tell_summary(&mut text, tenant, summary),
+            Outcome::Planned(jobs) => jobs.iter().try_for_each(|job| {
+                let (blocks, bytes) = (job.inputs.len(), job.bytes());
+                writeln!(
+                    text,
+                    "{tenant}: {}: {blocks} blocks, {bytes} bytes",
+                    shown(job)
+                )
+            }),
+        };
+    }
+
+    if text.is_empty() {
+        text.push_str("nothing to merge");
+    }
+
+    text
+}
+
+fn tell_summary(text: &mut String, tenant: &TenantName, summary: &Summary) -> std::fmt::Result {
+    if summary.done + summary.lost > 0 {
+        writeln!(
+            text,
+            "{tenant}: {} merges, blocks {} -> {}, samples {} -> {}, bytes {} -> {}",
+            summary.done,
+            summary.blocks_in,
+            summary.blocks_out,
+            summary.samples_in,
+            summary.samples_out,
+            summary.bytes_in,
+            summary.bytes_out
+        )?;
+    }
+
+    if summary.lost > 0 {
+        writeln!(text, "{tenant}: {} merges by other processes", summary.lost)?;
+    }
+
+    for (writer, lost) in &summary.conflicts {
+        writeln!(
+            text,
+            "{tenant}: {lost} samples of writer {writer} lost a conflict"
+        )?;
+    }
+
+    for failure in &summary.failed {
+        writeln!(text, "{tenant}: failed: {}", failure.reason)?;
+    }
+
+    Ok(())
+}
+
+fn in_json(all: &[Done]) -> Json {
+    let tenants = all.iter().map(|Done { tenant, outcome }| {
+        let tenant = tenant.to_string();
+
+        match outcome {
+            Outcome::Failed(reason) => json!({"tenant": tenant, "error": reason}),
+            Outcome::Merged(summary) => json!({"tenant": tenant, "merged": summary}),
+            Outcome::Planned(jobs) => {
+                let jobs: Vec<Json> = jobs.iter().map(job_in_json).collect();
+                json!({"tenant": tenant, "planned": jobs})
+            }
+        }
+    });
+
+    json!({"code": code(all), "tenants": tenants.collect::<Vec<Json>>()})
+}
+
+fn job_in_json(job: &Job) -> Json {
+    json!({
+        "job": job.digest().to_string(),
+        "level": job.level.name(),
+        "window_start_ms": job.window.start_ms(),
+        "window_end_ms": job.window.end_ms(),
+        "bytes": job.bytes(),
+        "blocks": job.ids().map(|id| id.to_string()).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_given_by_a_time_in_it() {
+        assert_eq!(time_ms("1764511200"), Ok(1_764_511_200_000));
+        assert_eq!(time_ms("2025-11-30T14:00:00Z"), Ok(1_764_511_200_000));
+
+        for bad in ["", "yesterday", "2025-11-30", "9223372036854775807"] {
+            assert!(time_ms(bad).is_err(), "{bad}");
+        }
+    }
+}

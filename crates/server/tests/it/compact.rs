@@ -1,0 +1,146 @@
+//! The subcommand `compact`, as a process, on the store of a server.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::process::{Command, Output};
+
+use duramen_testkit::s3::{S3, S3Options};
+use serde_json::Value as Json;
+
+use crate::harness::duramen::Duramen;
+use crate::harness::samples::Body;
+use crate::harness::wait::now_ms;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Runs `duramen compact --once` on the store of the tests.
+fn compact(s3: &S3, arguments: &[&str]) -> Output {
+    let staging = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
+
+    command
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "key-of-the-test")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "us-east-1")
+        .env("DURAMEN_S3_ENDPOINT", s3.endpoint())
+        .args([
+            "compact",
+            "--once",
+            "-o",
+            "json",
+            "--store",
+            "s3://test/duramen",
+        ])
+        .arg("--staging")
+        .arg(staging.path())
+        .args(arguments);
+
+    let output = command.output().unwrap();
+    let left = std::fs::read_dir(staging.path()).unwrap().count();
+    assert_eq!(left, 0, "nothing is left on the disk");
+    output
+}
+
+/// What the command prints, if it ends with this code.
+fn ended(output: &Output, code: i32) -> Json {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{error}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_merged_beside_a_server_and_queries_go_on() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on(&s3).await;
+    // A day that is over, and not at its border.
+    let day_ms = (now_ms() / DAY_MS - 3) * DAY_MS;
+
+    for flush in 0..3 {
+        let at_ms = day_ms + (flush + 1) * 3_600_000;
+        let body = Body::default()
+            .sample("a", at_ms, flush as f64)
+            .sample("b", at_ms, 1.0);
+        server.write(body.snappy()).await;
+        server.flush().await;
+    }
+
+    let query = "sum_over_time(a[1d])";
+    let asked_ms = day_ms + 4 * 3_600_000;
+    assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("3"));
+
+    let planned = ended(&compact(&s3, &["--dry-run"]), 0);
+    let job = &planned["tenants"][0]["planned"][0];
+    assert_eq!(
+        (&job["level"], job["blocks"].as_array().unwrap().len()),
+        (&Json::from("day"), 3)
+    );
+
+    let elsewhere = (day_ms / 1000 - 86_400).to_string();
+    ended(&compact(&s3, &["--window", &elsewhere]), 3);
+
+    let merged = ended(&compact(&s3, &["--tenant", "anonymous"]), 0);
+    let merged = &merged["tenants"][0]["merged"];
+    assert_eq!(
+        (&merged["done"], &merged["blocks_out"]),
+        (&Json::from(1), &Json::from(1))
+    );
+    assert_eq!(merged["samples_out"], 6);
+
+    ended(&compact(&s3, &[]), 3);
+    assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("3"));
+
+    // The server goes on on top of the merge.
+    let body = Body::default().sample("a", asked_ms, 9.0);
+    server.write(body.snappy()).await;
+    server.flush().await;
+    assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("12"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_cannot_work_says_why() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let _server = Duramen::on(&s3).await;
+    let output = compact(&s3, &["--tenant", "nobody"]);
+
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("the store has no tenant nobody"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_merges_by_itself() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on_with(&s3, &["--compact-interval", "50ms"]).await;
+    let day_ms = (now_ms() / DAY_MS - 3) * DAY_MS;
+
+    for flush in 0..3 {
+        let at_ms = day_ms + (flush + 1) * 3_600_000;
+        server
+            .write(Body::default().sample("a", at_ms, 1.0).snappy())
+            .await;
+        server.flush().await;
+    }
+
+    let idle = [
+        "duramen_compact_backlog_blocks{level=\"day\"}",
+        "duramen_compact_oldest_window_age_seconds",
+    ];
+    let is_merged = async || {
+        let merged = server
+            .metric("duramen_compact_jobs_total{outcome=\"done\"}")
+            .await;
+        merged >= 1.0 && server.metric(idle[0]).await + server.metric(idle[1]).await == 0.0
+    };
+
+    let mut looks = 0;
+    while !is_merged().await {
+        looks += 1;
+        assert!(looks < 10_000, "nothing is merged");
+    }
+
+    let sum = server
+        .value("sum_over_time(a[1d])", day_ms + 4 * 3_600_000)
+        .await;
+    assert_eq!(sum.as_deref(), Some("3"));
+}
