@@ -20,8 +20,9 @@ const NICENESS: i32 = 5;
 #[cfg(target_os = "linux")]
 const NICENESS_MAX: i32 = 19;
 
-/// Lowers the priority of the calling thread.
-fn step_back() {
+/// Lowers the priority of the calling thread for the rest of its life: for a thread that computes
+/// and must not hold up those that serve and write.
+pub fn step_back() {
     // On Linux, the priority belongs to the thread. Elsewhere it belongs to the whole process.
     #[cfg(target_os = "linux")]
     {

@@ -86,7 +86,11 @@ pub(super) async fn stage(
         staged.push(flusher.staging.stage(entry, directory).await?);
     }
 
-    frozen.stage(staged);
+    // Who reads how much the head holds, as each write does, waits for no memory that is freed.
+    let freed = frozen.stage(staged);
+    let freeing = tokio::task::spawn_blocking(move || drop(freed));
+    freeing.await.map_err(|_| Error::Stopped)?;
+
     head.report_samples();
 
     match frozen.samples() {

@@ -106,11 +106,14 @@ impl Frozen {
         self.samples.read().clone()
     }
 
-    /// Replaces the generation in memory by blocks with the same samples, which frees its memory.
-    pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) {
+    /// Replaces the generation in memory by blocks with the same samples, and returns it. To free
+    /// its memory takes a while, which nobody should wait for.
+    pub(crate) fn stage(&self, blocks: Vec<StagedBlock>) -> FrozenSamples {
         let slots = self.slots();
         let _ = self.slots.set(slots);
-        *self.samples.write() = FrozenSamples::Staged(blocks.into());
+
+        let staged = FrozenSamples::Staged(blocks.into());
+        std::mem::replace(&mut *self.samples.write(), staged)
     }
 
     /// Replaces damaged blocks by a generation in memory with their samples.

@@ -128,3 +128,32 @@ async fn siblings_go_up_from_memory_too() {
     system.ingester.flush_all().await.unwrap();
     check(&system).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_whose_parts_are_written_at_once_makes_siblings_as_well() {
+    let system = system().await;
+    let all: Vec<String> = (10..42).map(|n| format!("m{n}")).collect();
+    let metric = |name: &String| TimeSeries {
+        samples: vec![sample(NOW_MS - WINDOW_MS, 1.0), sample(NOW_MS, 2.0)],
+        ..series(name)
+    };
+
+    system.store(&of(all.iter().map(metric))).await;
+    system.store(&of_metadata([family("f", "F.")])).await;
+    system.ingester.flush_all().await.unwrap();
+
+    let blocks = committed(&system).await;
+    let mut found = Vec::new();
+
+    for entry in &blocks {
+        found.extend(names(&system, entry).await);
+    }
+
+    // Each window has each series once. The blocks are in the order of their names, so parts do not
+    // overlap.
+    assert_eq!(found, [all.clone(), all].concat());
+
+    let families: Vec<_> = blocks.iter().map(|entry| entry.stats.families).collect();
+    assert_eq!(families.iter().sum::<u64>(), 1);
+    assert_eq!(families.last(), Some(&1));
+}

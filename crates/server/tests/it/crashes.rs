@@ -214,6 +214,61 @@ async fn a_kill_at_any_time_after_a_flush_was_asked_for_loses_nothing_on_the_loc
 }
 
 #[tokio::test]
+async fn a_kill_at_any_time_of_a_start_loses_nothing() {
+    let mut server = Duramen::with(&["--wal-segment-bytes-max", "1MiB"]).await;
+    let mut ledger = Ledger::new();
+
+    for _ in 0..40 {
+        ledger.write(&server).await;
+    }
+
+    server.kill();
+
+    for delay in 0..20u64 {
+        server.spawn();
+        pass(Duration::from_millis(delay * 7)).await;
+        server.kill();
+    }
+
+    server.start().await;
+    ledger.check(&server).await;
+    ledger.write(&server).await;
+    ledger.check(&server).await;
+}
+
+#[tokio::test]
+async fn a_start_over_a_log_with_a_damaged_record_serves_the_rest_and_names_it() {
+    let mut server = Duramen::local().await;
+    let now = now_ms();
+
+    for (metric, value) in [("before", 1.0), ("damaged", 2.0), ("behind", 3.0)] {
+        let body = Body::default().sample(metric, now, value).snappy();
+        server.write(body).await;
+    }
+
+    server.kill();
+
+    let log = server.data_dir().join("wal");
+    let segment = std::fs::read_dir(log).unwrap().next().unwrap().unwrap();
+    let mut bytes = std::fs::read(segment.path()).unwrap();
+    let name = bytes.windows(7).position(|window| window == b"damaged");
+    bytes[name.unwrap()] ^= 1;
+    std::fs::write(segment.path(), bytes).unwrap();
+
+    server.start().await;
+    assert_eq!(server.value("before", now).await.as_deref(), Some("1"));
+    assert_eq!(server.value("damaged", now).await, None);
+    assert_eq!(server.value("behind", now).await.as_deref(), Some("3"));
+
+    assert_eq!(server.metric("duramen_wal_lost_records_total").await, 1.0);
+    let said = server.process().log();
+    assert!(
+        said.contains("a part of the write-ahead log cannot be read") && said.contains("positions"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn a_kill_at_each_put_of_a_flush_loses_nothing_and_what_arrives_late_does_no_harm() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let mut server = Duramen::on(&s3).await;
