@@ -2,7 +2,8 @@
 //!
 //! - `options` says how a `block` is opened. `meta` is its first GET; the metadata of
 //!   its Parquet files is `rebuilt` from it.
-//! - `source` answers a request. `select` finds the series and cuts them into batches.
+//! - `source` answers a request. `select` finds the series and cuts them into batches. `presence`
+//!   tells when they are present.
 //! - `batch` reads one batch. `plan` names the pages of a `parquet_file`; `fetch` gets and verifies
 //!   their extents, or takes them from the `cache`. `gets` plans the GETs by the `cost` of the
 //!   store. The `fetcher` sends each `get` once for all who wait for it. A slow one gets a `hedge`.
@@ -42,6 +43,7 @@ pub(crate) mod page_header;
 pub(crate) mod pages;
 pub(crate) mod parquet_file;
 pub(crate) mod plan;
+pub(crate) mod presence;
 pub(crate) mod rebuilt;
 pub(crate) mod record_batch;
 pub(crate) mod runs;

@@ -11,8 +11,8 @@ use duramen_model::{BlockEntry, BlockId, FamilyMetadata};
 use duramen_runtime::Disk;
 use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
 use duramen_source::{
-    Error, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    UndecodedStream,
+    Error, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, UndecodedStream,
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -187,6 +187,22 @@ impl SeriesSource for StagedSource {
             let _ = &directory;
             batch
         })))
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        let Some(batches) = self.block.presence(request, from_ms).await? else {
+            return Ok(None);
+        };
+
+        let directory = Arc::clone(&self.directory);
+        Ok(Some(Box::pin(batches.map(move |batch| {
+            let _ = &directory;
+            batch
+        }))))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

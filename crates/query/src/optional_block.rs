@@ -1,16 +1,17 @@
 //! A block that a partial answer leaves out if it cannot be read.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Error, LeftOut, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    UndecodedStream,
+    Error, LeftOut, PresenceBatch, PresenceStream, SeriesBatch, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
 };
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 
 /// A block that gives nothing once it could not be read. Errors that are not about stored data,
 /// such as a want of memory, pass.
@@ -81,14 +82,19 @@ impl Place {
         }
     }
 
-    /// Returns the batches of the block up to where it is left out.
-    fn while_readable(self, batches: SeriesStream) -> SeriesStream {
+    /// Returns the batches of the block up to where it is left out. `is_empty`: whether a batch has
+    /// no series.
+    fn while_readable<T: Send + 'static>(
+        self,
+        batches: Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>,
+        is_empty: fn(&T) -> bool,
+    ) -> Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>> {
         Box::pin(stream::try_unfold(
             (batches, self),
-            |(mut batches, place)| async move {
+            move |(mut batches, place)| async move {
                 match batches.next().await {
                     Some(Ok(batch)) => {
-                        let goes_on = batch.is_empty() || place.left_out.admit(&place.name);
+                        let goes_on = is_empty(&batch) || place.left_out.admit(&place.name);
                         Ok(goes_on.then_some((batch, (batches, place))))
                     }
                     Some(Err(error)) => place.leave_out(error).map(|()| None),
@@ -108,7 +114,10 @@ impl<S: SeriesSource> SeriesSource for OptionalBlock<S> {
         }
 
         match self.block.select(request).await {
-            Ok(batches) => Ok(self.place.clone().while_readable(batches)),
+            Ok(batches) => {
+                let place = self.place.clone();
+                Ok(place.while_readable(batches, SeriesBatch::is_empty))
+            }
             Err(error) => {
                 self.place.leave_out(error)?;
                 Ok(Box::pin(stream::empty()))
@@ -119,6 +128,27 @@ impl<S: SeriesSource> SeriesSource for OptionalBlock<S> {
     /// The batches are decoded here, where a block that cannot be decoded is left out.
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
         self.select(request).await.map(as_undecoded)
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        if self.place.is_left_out() {
+            return Ok(Some(Box::pin(stream::empty())));
+        }
+
+        match self.block.presence(request, from_ms).await {
+            Ok(batches) => Ok(batches.map(|batches| {
+                let place = self.place.clone();
+                place.while_readable(batches, PresenceBatch::is_empty)
+            })),
+            Err(error) => {
+                self.place.leave_out(error)?;
+                Ok(Some(Box::pin(stream::empty())))
+            }
+        }
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -10,9 +10,9 @@ use duramen_bucket::keys;
 use duramen_manifest::{Manifests, State};
 use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId};
 use duramen_source::{
-    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part, Read, Reads,
-    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
-    Views,
+    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part,
+    PresenceStream, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, UndecodedStream, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -316,6 +316,17 @@ impl SeriesSource for StorageView {
 
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
         self.samples(request).await?.select_undecoded(request).await
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        self.samples(request)
+            .await?
+            .presence(request, from_ms)
+            .await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
 use duramen_source::{
-    Error, LeftOut, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    UndecodedStream, Views,
+    Error, LeftOut, PresenceStream, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, UndecodedStream, Views,
 };
 use tokio::sync::OnceCell;
 
@@ -56,6 +56,14 @@ impl SeriesSource for RequestView {
 
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
         self.view().await?.select_undecoded(request).await
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        self.view().await?.presence(request, from_ms).await
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -9,6 +9,7 @@
 //! - [`head`], [`view`]: sources that are written to while they are read. A view shows one moment.
 //! - [`undecoded`]: batches that their receiver decodes.
 //! - [`merge`]: combines several parts to one source, for queries and for compactions.
+//! - [`presence`]: whether series are present, told without their samples.
 //! - [`left_out`]: which parts a partial answer leaves out.
 //! - [`memory`]: a source for tests.
 
@@ -20,6 +21,7 @@ pub mod head;
 pub mod left_out;
 pub mod memory;
 pub mod merge;
+pub mod presence;
 pub mod reads;
 pub mod request;
 mod source;
@@ -36,6 +38,7 @@ pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use left_out::LeftOut;
 pub use memory::MemorySource;
 pub use merge::MergeSource;
+pub use presence::{Presence, PresenceBatch, PresenceBatchBuilder, PresenceStream, Trace, Tracer};
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use source::SeriesSource;

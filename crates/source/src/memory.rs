@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use duramen_model::{Exemplar, FamilyMetadata, Histogram, Labels, Life, Matcher, Sample};
+use duramen_model::{Exemplar, FamilyMetadata, Histogram, Labels, Life, Matcher, Sample, is_stale};
 use futures::stream;
 
 use crate::{
-    Columns, Error, HistogramRef, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream,
+    Columns, Error, HistogramRef, PresenceBatchBuilder, PresenceStream, SeriesBatchBuilder,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, Trace, Tracer,
 };
 
 /// Series in memory.
@@ -111,6 +111,23 @@ impl MemorySource {
     }
 }
 
+impl Series {
+    fn traces<'a>(&self, tracer: &'a mut Tracer) -> &'a [Trace] {
+        tracer.clear();
+
+        for (ts_ms, (value, life)) in &self.samples {
+            match value {
+                Value::Float(value) if life.ttl_ms == 0 => {
+                    tracer.push(*ts_ms, is_stale(*value));
+                }
+                _ => return &[Trace::UNKNOWN],
+            }
+        }
+
+        tracer.end_series()
+    }
+}
+
 #[async_trait]
 impl SeriesSource for MemorySource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
@@ -141,6 +158,26 @@ impl SeriesSource for MemorySource {
         }
 
         Ok(Box::pin(stream::iter(batches)))
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        _: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        let span = request.range.start_ms()..request.range.end_ms();
+        let mut batch = PresenceBatchBuilder::default();
+        let mut tracer = Tracer::default();
+
+        for series in self.passing(&request.matchers) {
+            if series.samples.range(span.clone()).next().is_some() {
+                batch.push(series.traces(&mut tracer));
+                batch.end_series(series.labels.encoded());
+            }
+        }
+
+        let batch = batch.finish();
+        Ok(Some(Box::pin(stream::once(async { Ok(batch) }))))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -9,6 +9,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+use crate::presence::{self, PresenceStream};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -131,6 +132,20 @@ impl SeriesSource for MergeSource {
             [part] => part.source.select_undecoded(request).await,
             _ => self.select(request).await.map(as_undecoded),
         }
+    }
+
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| part.source.presence(request, from_ms));
+        let streams: Option<Vec<_>> = try_join_all(parts).await?.into_iter().collect();
+
+        Ok(streams.map(|streams| presence::merged(streams, request.batch_series_max)))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

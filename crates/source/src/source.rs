@@ -8,6 +8,7 @@ use duramen_model::FamilyMetadata;
 
 use crate::answer::{SeriesExemplars, SeriesStream, SeriesSummary};
 use crate::error::Error;
+use crate::presence::PresenceStream;
 use crate::request::{Columns, SeriesRequest};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::walk;
@@ -37,6 +38,21 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// What [`SeriesSource::select`] returns, in the same batches. The receiver decodes them.
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
         self.select(request).await.map(as_undecoded)
+    }
+
+    /// Traces of the series that [`SeriesSource::select`] finds. They tell whether a series is
+    /// present at a time of `from_ms` or later, by its samples in the range: they describe all of
+    /// these that matter for such a time, and maybe others. Series without samples in the range may
+    /// appear. `columns` of the request is ignored.
+    ///
+    /// Returns `None` if a part of the source has no traces and would have to read all samples.
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        let _ = (request, from_ms);
+        Ok(None)
     }
 
     /// The exemplars in the range, for the series that pass all matchers. Series without exemplars

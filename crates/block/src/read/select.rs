@@ -29,7 +29,7 @@ const PIECE_SAMPLES: u64 = 32 << 10;
 /// The version of the tombstones of a block that has none.
 const NO_TOMBSTONES: u64 = 0;
 /// The batch that is in use, and the next one, which is fetched meanwhile.
-const READ_AHEAD: usize = 2;
+pub(crate) const READ_AHEAD: usize = 2;
 
 /// Returns the series of `block` that pass, with their samples, in the order of the block. `file`
 /// is the series file of the block.
@@ -103,7 +103,7 @@ fn fetch(
 }
 
 /// Takes memory for so many decoded samples.
-fn reserve(block: &Block, samples: u64) -> Result<Share, Error> {
+pub(crate) fn reserve(block: &Block, samples: u64) -> Result<Share, Error> {
     let reserved = block.batches.memory.take(Use::Query, memory(samples));
     reserved.map_err(|source| Error::Memory {
         dir: Path::clone(&block.dir),
@@ -197,10 +197,7 @@ async fn found(
     file: Arc<SeriesFile>,
     request: Arc<SeriesRequest>,
 ) -> impl Stream<Item = Result<Batch, Error>> + Send {
-    let size = BatchSize {
-        series_max: request.batch_series_max.max(1),
-        samples_max: block.batches.samples_max,
-    };
+    let size = size(&block, &request);
     let wanted = Wanted::Samples(request.range);
 
     match look_up(&block, &file, &request).await {
@@ -294,15 +291,23 @@ pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRe
     index.map_or(Place::File(groups), Place::Index)
 }
 
+/// Returns the size of the batches of a request.
+pub(crate) fn size(block: &Block, request: &SeriesRequest) -> BatchSize {
+    BatchSize {
+        series_max: request.batch_series_max.max(1),
+        samples_max: block.batches.samples_max,
+    }
+}
+
 /// The size at which a batch ends.
 #[derive(Clone, Copy)]
-struct BatchSize {
+pub(crate) struct BatchSize {
     series_max: usize,
     samples_max: u64,
 }
 
 /// Splits `series` of `index` into batches, as [`batches`] does.
-fn index_batches(
+pub(crate) fn index_batches(
     index: Arc<SeriesIndex>,
     series: Vec<u32>,
     size: BatchSize,

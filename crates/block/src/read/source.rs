@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::{
-    Columns, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    UndecodedStream, walk,
+    Columns, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, UndecodedStream, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::layout::rows::Wanted;
 use crate::read::block::Block;
 use crate::read::select::{self, Place};
-use crate::read::{batch, metadata};
+use crate::read::{batch, metadata, presence};
+use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
 
@@ -58,6 +59,30 @@ impl SeriesSource for BlockSource {
         let block = Arc::clone(&self.block);
         let batches = select::undecoded(Arc::clone(&block), file, request.clone());
         Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
+    }
+
+    /// Makes no request for series whose traces are known, and reads the samples of the others
+    /// once.
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        _: i64,
+    ) -> Result<Option<PresenceStream>, duramen_source::Error> {
+        let file = self.block.series.as_ref();
+        let may_pass = |file: &SeriesFile| !file.groups(&request.matchers).is_empty();
+        let file = file.filter(|file| self.may_hold(request) && may_pass(file));
+        let Some(file) = file else {
+            return Ok(Some(Box::pin(stream::empty())));
+        };
+
+        let block = Arc::clone(&self.block);
+        let batches = presence::stream(Arc::clone(&block), file, request.clone()).await;
+        let batches = batches.map_err(|e| e.of_block(block.dir()))?;
+
+        Ok(batches.map(|batches| {
+            let batches = batches.map_err(move |e| e.of_block(block.dir()));
+            Box::pin(batches) as PresenceStream
+        }))
     }
 
     async fn exemplars(

@@ -3,6 +3,7 @@
 
 pub(crate) mod builder;
 mod names;
+pub(crate) mod traces;
 
 use std::ops::Range;
 
@@ -13,10 +14,12 @@ use duramen_runtime::Pace;
 use roaring::RoaringBitmap;
 
 use crate::layout::rows::{SeriesRows, Wanted};
+use crate::series::index::traces::Traces;
 use crate::series::set::Set;
 
 /// What a series costs beside its labels: its numbers and the end offset of its labels.
-pub(crate) const ROW_BYTES: usize = size_of::<Numbers>() + size_of::<u32>();
+pub(crate) const ROW_BYTES: usize =
+    size_of::<Numbers>() + size_of::<u32>() + traces::BYTES_OF_A_SERIES;
 
 /// The index of all series of a block. A selection from it decodes nothing.
 pub(crate) struct SeriesIndex {
@@ -28,6 +31,8 @@ pub(crate) struct SeriesIndex {
     others: Vec<Others>,
     /// Sorted by label name.
     by_name: Vec<LabelIndex>,
+    /// When each series is present, as far as this is known.
+    pub(crate) traces: Traces,
     bytes: usize,
 }
 

@@ -20,6 +20,7 @@ mod huge;
 mod indexes;
 mod order;
 mod pieces;
+mod presence;
 mod round_trip;
 mod select;
 mod series_file;

@@ -361,6 +361,20 @@ impl<'a> ChunkAt<'a> {
         self.chunk.has_lives()
     }
 
+    /// Returns the newest sample. Returns `None` if there is none, or if others came after the
+    /// moment: then its value is not at hand.
+    pub(crate) fn newest(self) -> Option<(i64, f64)> {
+        let Chunk {
+            count,
+            last_ts,
+            last_bits,
+            ..
+        } = self.chunk;
+
+        let is_last = *count > 0 && self.length.count == *count;
+        is_last.then(|| (*last_ts, f64::from_bits(*last_bits)))
+    }
+
     /// Returns the number of samples.
     pub(crate) fn len(self) -> usize {
         self.length.count as usize + self.late().count()

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange};
+use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange, is_stale};
 use duramen_runtime::Pace;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Columns, Error, HistogramRef, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    Columns, Error, HistogramRef, PresenceBatch, PresenceBatchBuilder, PresenceStream, SeriesBatch,
+    SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    Trace, Tracer, UndecodedStream,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -145,6 +146,58 @@ impl GenerationSource {
     }
 }
 
+impl GenerationSource {
+    /// Returns the traces of `slots`, without those of series that have no samples in the range.
+    fn traced(&self, slots: &[Slot], range: TimeRange, from_ms: i64) -> PresenceBatch {
+        let registry = self.tenant.registry.read();
+        let samples = self.samples();
+        let mut batch = PresenceBatchBuilder::default();
+        let mut labels = LabelsBuilder::default();
+        let mut tracer = Tracer::default();
+
+        for &slot in slots {
+            let series = samples.series(slot, self.moment.number);
+            let traces =
+                series.map_or(&[][..], |series| trace(series, range, from_ms, &mut tracer));
+
+            if !traces.is_empty() {
+                batch.push(traces);
+                registry.labels_into(slot, &mut labels);
+                batch.end_series(labels.encoded());
+            }
+        }
+
+        batch.finish()
+    }
+}
+
+/// Returns the traces of the samples of `series` in `range`.
+fn trace<'a>(
+    series: SeriesAt<'_>,
+    range: TimeRange,
+    from_ms: i64,
+    tracer: &'a mut Tracer,
+) -> &'a [Trace] {
+    let floats = series.floats();
+    tracer.clear();
+
+    if floats.has_lives() || series.histogram_count() > 0 {
+        return &[Trace::UNKNOWN];
+    }
+
+    match floats.newest() {
+        Some((ts_ms, _)) if ts_ms < range.start_ms() => return &[],
+        Some((ts_ms, value)) if ts_ms <= from_ms => tracer.push(ts_ms, is_stale(value)),
+        _ => floats.for_each(|ts_ms, value, _| {
+            if range.contains(ts_ms) {
+                tracer.push(ts_ms, is_stale(value));
+            }
+        }),
+    }
+
+    tracer.end_series()
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for GenerationSource {
@@ -169,6 +222,36 @@ impl SeriesSource for GenerationSource {
     /// A head has no bytes to decode later.
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
         self.select(request).await.map(as_undecoded)
+    }
+
+    /// No sample is read of a series of plain floats whose newest sample is not after `from_ms`.
+    async fn presence(
+        &self,
+        request: &SeriesRequest,
+        from_ms: i64,
+    ) -> Result<Option<PresenceStream>, Error> {
+        let registry = &self.tenant.registry;
+        let selected = registry.select(&request.matchers).await;
+        let slots = registry.in_block_order(&selected).await;
+        let source = self.clone();
+        let range = request.range;
+
+        let batches = stream::unfold(
+            (source, slots, 0),
+            move |(source, slots, from)| async move {
+                let step = slots.get(from..).filter(|rest| !rest.is_empty())?;
+                let step = &step[..step.len().min(SERIES_AT_ONCE)];
+                let next = from + step.len();
+
+                let mut pace = Pace::default();
+                let batch = source.traced(step, range, from_ms);
+                pace.done(SERIES_AT_ONCE).await;
+
+                Some((Ok(batch), (source, slots, next)))
+            },
+        );
+
+        Ok(Some(Box::pin(batches)))
     }
 
     async fn exemplars(&self, request: &SeriesRequest) -> Result<Vec<SeriesExemplars>, Error> {

@@ -17,6 +17,7 @@ mod locks;
 mod memory;
 mod metadata;
 mod moment;
+mod presence;
 mod quarantine;
 mod refusals;
 mod replay;

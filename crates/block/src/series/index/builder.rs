@@ -6,6 +6,7 @@ use duramen_model::labels::LabelsIter;
 
 use crate::layout::rows::SeriesRows;
 use crate::series::found::Row;
+use crate::series::index::traces::Traces;
 use crate::series::index::{LabelIndex, Numbers, Others, ROW_BYTES, SeriesIndex, Value};
 
 /// An index has at most so many label names. Each takes some 300 bytes while the index is built,
@@ -106,12 +107,15 @@ impl SeriesIndexBuilder {
             ..
         } = self;
 
+        let traces = Traces::of(numbers.len());
+
         Some(SeriesIndex {
             labels,
             ends,
             numbers,
             others,
             by_name,
+            traces,
             bytes,
         })
     }

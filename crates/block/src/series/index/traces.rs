@@ -1,0 +1,188 @@
+//! When the series of a block are present: what the series file does not say about them, in four
+//! bytes for most series.
+//!
+//! It is derived from the samples when it is first asked for, and kept as long as the index.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use duramen_source::{PresenceBatchBuilder, Trace};
+use parking_lot::Mutex;
+
+use crate::layout::rows::SeriesRows;
+
+/// What a series takes: its code, and its share of the space for [`Rare`].
+pub(crate) const BYTES_OF_A_SERIES: usize = size_of::<AtomicU32>() + RARE_BYTES_OF_A_SERIES;
+/// How much space for rare traces there is, for each series of the block.
+const RARE_BYTES_OF_A_SERIES: usize = 8;
+/// About what an entry of the map takes beside its traces.
+const ENTRY_BYTES: usize = 64;
+
+/// Nothing is known yet.
+const NOT_KNOWN: u32 = 0;
+/// The traces are in [`Rare`].
+const IN_RARE: u32 = u32::MAX;
+/// The series must be read each time.
+const UNDECIDED: u32 = u32::MAX - 1;
+/// A bit beside the gap: a stale marker is the last sample.
+const ENDS_STALE: u32 = 1 << 30;
+
+/// The traces of the series of one block, by the number of the series.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    /// One of the constants, or the gap of the only trace of the series: that begins and ends with
+    /// the series.
+    codes: Vec<AtomicU32>,
+    rare: Mutex<Rare>,
+}
+
+/// The traces of series with long gaps, or with stale markers before the end.
+#[derive(Debug)]
+struct Rare {
+    traces: HashMap<u32, Box<[Trace]>>,
+    bytes_left: usize,
+}
+
+impl Traces {
+    /// Traces of `series` series, of which nothing is known.
+    pub(crate) fn of(series: usize) -> Self {
+        let rare = Rare {
+            traces: HashMap::new(),
+            bytes_left: series * RARE_BYTES_OF_A_SERIES,
+        };
+
+        Self {
+            codes: (0..series).map(|_| AtomicU32::new(NOT_KNOWN)).collect(),
+            rare: Mutex::new(rare),
+        }
+    }
+
+    pub(crate) fn knows(&self, series: u32) -> bool {
+        self.codes[series as usize].load(Relaxed) != NOT_KNOWN
+    }
+
+    /// Keeps the traces of a series with these rows.
+    pub(crate) fn keep(&self, series: u32, rows: &SeriesRows, traces: &[Trace]) {
+        let code = code(rows, traces).unwrap_or_else(|| self.keep_rare(series, traces));
+        self.codes[series as usize].store(code, Relaxed);
+    }
+
+    fn keep_rare(&self, series: u32, traces: &[Trace]) -> u32 {
+        let mut rare = self.rare.lock();
+        let bytes = ENTRY_BYTES + size_of_val(traces);
+
+        if traces.contains(&Trace::UNKNOWN) || bytes > rare.bytes_left {
+            return UNDECIDED;
+        }
+
+        if rare.traces.insert(series, traces.into()).is_none() {
+            rare.bytes_left -= bytes;
+        }
+
+        IN_RARE
+    }
+
+    /// Appends the traces of a series with these rows.
+    pub(crate) fn append(&self, series: u32, rows: &SeriesRows, batch: &mut PresenceBatchBuilder) {
+        match self.codes[series as usize].load(Relaxed) {
+            NOT_KNOWN | UNDECIDED => batch.push(&[Trace::UNKNOWN]),
+            IN_RARE => {
+                let rare = self.rare.lock();
+                let traces = rare.traces.get(&series).map(|traces| &**traces);
+                batch.push(traces.unwrap_or(&[Trace::UNKNOWN]));
+            }
+            code => batch.push(&[decoded(code, rows)]),
+        }
+    }
+}
+
+/// Returns the code of a single trace that begins and ends with the series, and has a short gap.
+fn code(rows: &SeriesRows, traces: &[Trace]) -> Option<u32> {
+    let [trace] = traces else { return None };
+    let gap = u32::try_from(trace.gap_ms)
+        .ok()
+        .filter(|gap| *gap < ENDS_STALE)?;
+
+    let stale = match trace.stale_ms {
+        Trace::NEVER => 0,
+        _ => ENDS_STALE,
+    };
+
+    let code = gap | stale;
+    (code != NOT_KNOWN && decoded(code, rows) == *trace).then_some(code)
+}
+
+fn decoded(code: u32, rows: &SeriesRows) -> Trace {
+    let stale_ms = if code & ENDS_STALE == 0 {
+        Trace::NEVER
+    } else {
+        rows.max_ts_ms
+    };
+
+    Trace {
+        first_ms: rows.min_ts_ms,
+        last_ms: rows.max_ts_ms,
+        gap_ms: i64::from(code & !ENDS_STALE),
+        stale_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(traces: &Traces, rows: &SeriesRows, of: &[Trace]) -> Vec<Trace> {
+        traces.keep(0, rows, of);
+        assert!(traces.knows(0));
+
+        let mut batch = PresenceBatchBuilder::default();
+        traces.append(0, rows, &mut batch);
+        batch.end_series(&[]);
+        batch.finish().traces_at(0).to_vec()
+    }
+
+    #[test]
+    fn traces_come_back_as_they_were_or_as_unknown_when_there_is_no_space() {
+        let rows = SeriesRows {
+            samples: 0..3,
+            histograms: 0..0,
+            exemplars: 0..0,
+            min_ts_ms: 10,
+            max_ts_ms: 90,
+        };
+
+        let one = Trace {
+            first_ms: 10,
+            last_ms: 90,
+            gap_ms: 50,
+            stale_ms: Trace::NEVER,
+        };
+
+        let stale = Trace {
+            stale_ms: 90,
+            ..one
+        };
+
+        let later = Trace {
+            first_ms: 20,
+            ..one
+        };
+
+        let traces = Traces::of(100);
+        assert!(!traces.knows(0));
+
+        for of in [
+            &[one][..],
+            &[stale],
+            &[later],
+            &[one, later],
+            &[Trace::UNKNOWN],
+        ] {
+            assert_eq!(kept(&traces, &rows, of), of);
+        }
+
+        let small = Traces::of(1);
+        assert_eq!(kept(&small, &rows, &[one]), [one]);
+        assert_eq!(kept(&small, &rows, &[one, later]), [Trace::UNKNOWN]);
+    }
+}
