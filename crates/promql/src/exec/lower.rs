@@ -15,6 +15,7 @@ use crate::exec::operators::histogram::Histogram;
 use crate::exec::operators::info::Info;
 use crate::exec::operators::map_cells::MapCells;
 use crate::exec::operators::merge::MergeSeries;
+use crate::exec::operators::presence::Presence;
 use crate::exec::operators::relabel::Relabel;
 use crate::exec::operators::remove_names::RemoveNames;
 use crate::exec::operators::repeat::RepeatStep;
@@ -147,6 +148,7 @@ impl<'a> Lower<'a> {
 
                 self.node(operator, inputs)
             }
+            Node::Presence { selector } => self.presence(selector),
             Node::Repeat { input } => self.node(
                 RepeatStep { grid },
                 vec![self.at(self.place.once()).vector(input)],
@@ -304,6 +306,34 @@ impl<'a> Lower<'a> {
                 vec![self.vector(input)],
             ),
         }
+    }
+
+    /// Returns the operators that tell when the series of a selector are present.
+    fn presence(&self, selector: &Plan) -> Exec {
+        let Node::Steps {
+            series: Series::Scan { matchers, range },
+            lookup,
+            ..
+        } = &selector.node
+        else {
+            unreachable!("a selector of series")
+        };
+
+        let operator = Presence {
+            matchers: Arc::clone(matchers),
+            range: *range,
+            lookup: *lookup,
+            grid: selector.grid,
+            place: self.place.clone(),
+        };
+
+        let id = self.id();
+        let waiting = Self {
+            late: Some(id),
+            ..self.at(PlanPlace::Counted(Arc::new(self.place.clone())))
+        };
+
+        OperatorExec::plan(id, operator, vec![waiting.vector(selector)])
     }
 
     /// Returns the operators that read the samples for the steps of `grid`.

@@ -5,6 +5,7 @@
 //! - [`scan`]: the leaf, reads series from a source.
 //! - [`subquery`]: reads a vector over a grid as series.
 //! - [`step_eval`]: selector and range function in one, turns samples into cells.
+//! - [`presence`]: a selector of which only the presence counts.
 //!
 //! In the partitions of the scan, batch by batch:
 //!
@@ -27,6 +28,7 @@ pub(crate) mod histogram;
 pub(crate) mod info;
 pub(crate) mod map_cells;
 pub(crate) mod merge;
+pub(crate) mod presence;
 pub(crate) mod relabel;
 pub(crate) mod remove_names;
 pub(crate) mod repeat;

@@ -52,6 +52,10 @@ pub(crate) enum Node {
         parts: HistogramParts,
         pos: StepPos,
     },
+    /// A selector of which only the presence counts. The values of its cells are of no use.
+    Presence {
+        selector: Box<Plan>,
+    },
     /// Repeats the only step of its input at every step.
     Repeat {
         input: Box<Plan>,

@@ -32,6 +32,7 @@ const QUERIES: &[(&str, &str)] = &[
         "quantile_over_time(scalar(q), up[5m])",
     ),
     ("topk", "topk by(job) (3, up)"),
+    ("topk_of_count", "topk(3, count by(job) (up offset 5m))"),
     ("sets", "a and on(job) b or c unless d"),
     ("comparison", "up == bool 1"),
     (

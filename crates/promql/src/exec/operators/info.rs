@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use crate::error::Error;
 use crate::exec::support::allowance::Allowance;
 use crate::exec::support::execution::Execution;
-use crate::exec::support::late_matchers::LateMatchers;
+use crate::exec::support::late_matchers::{LateMatchers, one_of};
 use crate::exec::support::merged::Merged;
 use crate::exec::support::operator::Operator;
 use crate::grid::Grid;
@@ -39,27 +39,6 @@ impl InfoSelection {
         let name = value_of(labels, METRIC_NAME);
         self.names.iter().all(|matcher| matcher.matches(name))
     }
-}
-
-/// Returns a matcher for series whose label has one of these values. "" stands for an absent label.
-/// `None` if the regex cannot be compiled.
-fn one_of(name: &str, values: &BTreeSet<&str>) -> Option<Matcher> {
-    let patterns: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-    Matcher::regex(name, &patterns.join("|")).ok()
-}
-
-/// Returns the regex that matches exactly `text`.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-
-        out.push(c);
-    }
-
-    out
 }
 
 /// The info series by target, grouped by name.

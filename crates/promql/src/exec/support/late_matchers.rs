@@ -1,5 +1,6 @@
 //! Matchers that one part of a plan finds for a scan in another.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use duramen_model::Matcher;
@@ -19,4 +20,25 @@ impl LateMatchers {
     pub(crate) fn get(&self) -> &[Matcher] {
         self.0.get().map_or(&[], Vec::as_slice)
     }
+}
+
+/// Returns a matcher for series whose label has one of these values. "" stands for an absent label.
+/// `None` if the regex cannot be compiled.
+pub(crate) fn one_of(name: &str, values: &BTreeSet<&str>) -> Option<Matcher> {
+    let patterns: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    Matcher::regex(name, &patterns.join("|")).ok()
+}
+
+/// Returns the regex that matches exactly `text`.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+
+        out.push(c);
+    }
+
+    out
 }

@@ -53,7 +53,7 @@ impl StepCounts {
                     .iter_mut()
                     .for_each(|sum| *sum += once);
             }
-            PlanPlace::Subquery { .. } => {}
+            PlanPlace::Subquery { .. } | PlanPlace::Counted(_) => {}
         }
 
         for (index, count) in read.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -97,6 +97,8 @@ pub(crate) enum PlanPlace {
     Steps,
     /// The part is evaluated once for all steps.
     EveryStep,
+    /// The operator above, at this place, counts what the part looks at.
+    Counted(Arc<Self>),
     /// The part makes the points of a subquery. A function at the place `of` looks at them in the
     /// steps of `grid`.
     Subquery {
@@ -120,6 +122,7 @@ impl PlanPlace {
         match self {
             Self::Steps => index,
             Self::EveryStep => 0,
+            Self::Counted(of) => of.step(grid, index),
             Self::Subquery {
                 grid: outer,
                 lookup,

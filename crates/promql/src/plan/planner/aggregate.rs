@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::grid::Grid;
 use crate::label_set::Projection;
 use crate::plan::function::{Aggregation, GroupedAggregation};
-use crate::plan::node::{Names, Node, Plan};
+use crate::plan::lookup::StepFunction;
+use crate::plan::node::{Names, Node, Plan, Series};
 use crate::plan::planner::Planner;
 use crate::plan::planner::bare;
 use crate::plan::planner::call::label_argument;
@@ -48,7 +49,7 @@ impl Planner {
                     node: Node::Aggregate {
                         aggregation,
                         projection,
-                        input: Box::new(input),
+                        input: Box::new(aggregation.input(input)),
                         pos: expr.pos(),
                     },
                     grid,
@@ -94,6 +95,33 @@ impl Planner {
             grid,
             names,
         })
+    }
+}
+
+impl Aggregation {
+    /// Returns the input of the aggregation. If it does not use values, a selector needs to tell
+    /// only when its series are present.
+    fn input(self, input: Plan) -> Plan {
+        let is_selector = matches!(
+            &input.node,
+            Node::Steps {
+                series: Series::Scan { .. },
+                function: StepFunction::Latest,
+                ..
+            }
+        );
+
+        if !is_selector || !matches!(self, Self::Count | Self::Group) {
+            return input;
+        }
+
+        Plan {
+            grid: input.grid,
+            names: input.names.clone(),
+            node: Node::Presence {
+                selector: Box::new(input),
+            },
+        }
     }
 }
 
