@@ -40,9 +40,8 @@ fn all() -> Vec<u8> {
 /// Compares what the only part tells with its samples, for steps from `start_ms` to `end_ms`.
 /// Returns how many answers were undecided.
 async fn check(parts: &[Part], system: &System, start_ms: i64, end_ms: i64) -> usize {
-    let [Part { source, .. }] = parts else {
-        panic!("one generation");
-    };
+    assert_eq!(parts.len(), 1, "one generation");
+    let source = &parts[0].source;
 
     let request = SeriesRequest {
         range: TimeRange::new(start_ms - LOOKBACK_MS + 1, end_ms + 1).unwrap(),
