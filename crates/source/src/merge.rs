@@ -2,6 +2,7 @@
 //! series.
 
 pub mod exemplars;
+mod presence;
 mod samples;
 pub mod union;
 
@@ -9,7 +10,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use crate::presence::{self, PresenceStream};
+use crate::presence::PresenceStream;
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,

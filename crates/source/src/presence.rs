@@ -13,9 +13,6 @@ use futures::Stream;
 use crate::batch::SeriesBatch;
 use crate::error::Error;
 
-mod merge;
-pub(crate) use merge::merged;
-
 /// A stream of batches in the order of [`crate::SeriesStream`].
 pub type PresenceStream = Pin<Box<dyn Stream<Item = Result<PresenceBatch, Error>> + Send>>;
 

@@ -6,12 +6,12 @@ use duramen_model::labels::cmp_encoded_in_block;
 use futures::future::try_join_all;
 use futures::{StreamExt, stream};
 
-use super::{PresenceBatch, PresenceBatchBuilder, PresenceStream};
 use crate::error::Error;
+use crate::presence::{PresenceBatch, PresenceBatchBuilder, PresenceStream};
 
 /// Returns the series of all `streams` in one order. A series of several streams has the traces of
 /// all of them.
-pub(crate) fn merged(mut streams: Vec<PresenceStream>, batch_series_max: usize) -> PresenceStream {
+pub(super) fn merged(mut streams: Vec<PresenceStream>, batch_series_max: usize) -> PresenceStream {
     if streams.len() == 1 {
         return streams.remove(0);
     }
