@@ -5,7 +5,7 @@
 //! - [`policy`]: when blocks are merged.
 //! - [`window`]: the windows of time that no merge crosses. Pure.
 //! - `unit`: what a merge takes as a whole: a block, or all siblings of one output. Pure.
-//! - [`plan`]: which blocks are to become one. Pure.
+//! - [`mod@plan`]: which blocks are to become one. Pure.
 //! - [`job`]: one merge that is to be done.
 //! - [`execute`]: does a job: merge, upload, one edit.
 //! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
