@@ -181,7 +181,7 @@ impl StorageView {
             reads.add(Read::BlocksInRange, in_range_count);
             reads.add(Read::BlocksOpened, blocks.len() as u64);
             parts.extend(self.open(moment.tenant, blocks, reads).await?);
-            parts.extend(moment.heads.iter().cloned());
+            parts.extend(wanted.of_heads(&moment.heads).cloned());
         }
 
         Ok(self.merge(parts))
@@ -206,7 +206,11 @@ impl StorageView {
             let source = self.source(tenant, &entry, reads).await?;
             let order = entry.order.min;
 
-            Ok(source.map(|source| Part { order, source }))
+            Ok(source.map(|source| Part {
+                order,
+                source,
+                holds_samples: true,
+            }))
         };
 
         stream::iter(entries)
@@ -266,6 +270,12 @@ impl Wanted<'_> {
                 .into_values()
                 .collect(),
         }
+    }
+
+    /// Returns the heads that may have what is wanted. An open generation is empty after a flush.
+    fn of_heads(self, heads: &[Part]) -> impl Iterator<Item = &Part> {
+        let any = !matches!(self, Self::Samples(_));
+        heads.iter().filter(move |head| any || head.holds_samples)
     }
 
     /// Keeps the blocks whose metric names the matchers can meet: of siblings, few.

@@ -15,6 +15,8 @@ use crate::{Error, SeriesSource};
 pub struct Part {
     pub order: Order,
     pub source: Arc<dyn SeriesSource>,
+    /// Whether the source may have samples, of any time. Without any it is not asked for them.
+    pub holds_samples: bool,
 }
 
 /// The data of a tenant in one head at one moment: everything that was applied up to one position

@@ -31,6 +31,7 @@ impl OpenInput {
         Part {
             order: self.entry.order.min,
             source: Arc::new(self.source.clone()),
+            holds_samples: true,
         }
     }
 }

@@ -196,6 +196,7 @@ async fn parts(blocks: Vec<&MergeInput>) -> Vec<Part> {
         parts.push(Part {
             order: block.entry.order.min,
             source: Arc::new(open(block).await),
+            holds_samples: true,
         });
     }
 

@@ -126,6 +126,7 @@ impl Run {
             Ok::<_, duramen_source::Error>(Part {
                 order: entry.order.min,
                 source: Arc::new(source),
+                holds_samples: true,
             })
         });
 

@@ -182,6 +182,7 @@ pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
         parts.push(Part {
             order: entry.order.min,
             source: Arc::new(source),
+            holds_samples: true,
         });
     }
 

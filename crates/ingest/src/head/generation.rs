@@ -450,6 +450,11 @@ impl Samples {
         })
     }
 
+    /// Returns whether no series has samples.
+    pub(crate) fn has_no_series(&self) -> bool {
+        self.slots.len() == 0
+    }
+
     /// Returns the series that have samples or exemplars, of all times.
     pub(crate) fn slots(&self) -> RoaringBitmap {
         let with_samples: RoaringBitmap = self.slots.iter().collect();

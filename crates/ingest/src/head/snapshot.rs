@@ -28,6 +28,7 @@ impl TenantHead {
                         parts.extend(blocks.iter().map(|staged| Part {
                             order,
                             source: staged.source(),
+                            holds_samples: true,
                         }));
                     }
                 }
@@ -46,10 +47,15 @@ impl TenantHead {
     }
 
     fn part(self: &Arc<Self>, generation: &Arc<Generation>, pin: &SlotPin) -> Part {
-        let source = GenerationSource::new(Arc::clone(self), generation.moment(), pin.clone());
+        // The moment comes first. A series that comes after it is not seen in any case.
+        let moment = generation.moment();
+        let holds_samples = !generation.read().has_no_series();
+        let source = GenerationSource::new(Arc::clone(self), moment, pin.clone());
+
         Part {
             order: generation.order,
             source: Arc::new(source),
+            holds_samples,
         }
     }
 }

@@ -282,3 +282,22 @@ async fn samples_that_were_there_and_are_sent_again_change_nothing() {
     assert_eq!(contents(&moment, &request).await, before);
     assert_eq!(contents(&system.parts().await, &request).await, before);
 }
+
+#[tokio::test]
+async fn a_part_without_samples_says_so() {
+    let system = System::start().await;
+    let hold = |parts: Vec<Part>| -> Vec<bool> {
+        let hold = parts.iter().map(|part| part.holds_samples);
+        hold.collect()
+    };
+
+    // A write makes the tenant; the open generation has its samples until the flush.
+    system.store(&first()).await;
+    assert_eq!(hold(system.parts().await), [true]);
+
+    system.ingester.flush_all().await.unwrap();
+    assert_eq!(hold(system.parts().await), [false]);
+
+    system.store(&first()).await;
+    assert_eq!(hold(system.parts().await), [true]);
+}

@@ -136,6 +136,7 @@ async fn selected(
             flush: 0,
         },
         source,
+        holds_samples: true,
     };
 
     let merged = MergeSource::new(

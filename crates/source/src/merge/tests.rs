@@ -56,6 +56,7 @@ fn part(opened: u64, source: impl SeriesSource + 'static) -> Part {
     Part {
         order,
         source: Arc::new(source),
+        holds_samples: true,
     }
 }
 
