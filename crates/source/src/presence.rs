@@ -34,6 +34,9 @@ impl Trace {
     /// it, so such a series is [`Trace::UNKNOWN`].
     pub const NEVER: i64 = i64::MAX;
 
+    /// The gap of [`Trace::last`]. No run has it.
+    const LAST_GAP_MS: i64 = i64::MAX - 1;
+
     /// Says nothing about a series: it must be read.
     pub const UNKNOWN: Self = Self {
         first_ms: i64::MIN,
@@ -41,6 +44,17 @@ impl Trace {
         gap_ms: i64::MAX,
         stale_ms: Self::NEVER,
     };
+
+    /// Says only that the last sample of a series is at `ts_ms`, and whether it is a stale marker. At
+    /// times before that, the series must be read.
+    pub const fn last(ts_ms: i64, is_stale: bool) -> Self {
+        Self {
+            first_ms: i64::MIN,
+            last_ms: ts_ms,
+            gap_ms: Self::LAST_GAP_MS,
+            stale_ms: if is_stale { ts_ms } else { Self::NEVER },
+        }
+    }
 
     /// A single sample at `ts_ms`.
     pub const fn sample(ts_ms: i64) -> Self {
@@ -88,6 +102,11 @@ pub fn presence(traces: &[Trace], start_ms: i64, end_ms: i64) -> Presence {
 
     for trace in traces {
         if trace.gap_ms == Trace::UNKNOWN.gap_ms {
+            return Presence::Unknown;
+        }
+
+        // There may be stale markers before the last sample.
+        if trace.gap_ms == Trace::LAST_GAP_MS && end_ms < trace.last_ms {
             return Presence::Unknown;
         }
 

@@ -47,10 +47,16 @@ proptest! {
 
     #[test]
     fn traces_say_what_the_samples_say_or_nothing(
-        parts in prop::collection::vec(part(), 1..4),
+        parts in prop::collection::vec((part(), any::<bool>()), 1..4),
         lookback_ms in prop_oneof![Just(300_000i64), 1..900_000i64],
     ) {
-        let all: Vec<Trace> = parts.iter().flat_map(traces).collect();
+        // Of some parts only the last sample is known.
+        let known = |(part, is_whole): &(Part, bool)| match part.last_key_value() {
+            Some((ts_ms, is_stale)) if !is_whole => vec![Trace::last(*ts_ms, *is_stale)],
+            _ => traces(part),
+        };
+        let all: Vec<Trace> = parts.iter().flat_map(known).collect();
+        let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
         let times = parts.iter().flat_map(|part| part.keys().copied());
         let around = times.flat_map(|ts| [-1, 0, 1, 5_000, lookback_ms - 1, lookback_ms].map(|by| ts + by));
 
@@ -59,6 +65,15 @@ proptest! {
             let is = of_samples(&parts, end_ms - lookback_ms, end_ms);
             prop_assert!(told == is || told == Presence::Unknown, "{told:?} {is:?} at {end_ms}");
         }
+    }
+
+    #[test]
+    fn behind_the_last_sample_that_sample_is_enough(part in part(), behind_ms in 0..600_000i64) {
+        let Some((ts_ms, is_stale)) = part.last_key_value() else { return Ok(()) };
+        let end_ms = ts_ms + behind_ms;
+
+        let told = presence(&[Trace::last(*ts_ms, *is_stale)], end_ms - 300_000, end_ms);
+        prop_assert_eq!(told, of_samples(std::slice::from_ref(&part), end_ms - 300_000, end_ms));
     }
 
     #[test]

@@ -24,6 +24,10 @@ const NOT_KNOWN: u32 = 0;
 const IN_RARE: u32 = u32::MAX;
 /// The series must be read each time.
 const UNDECIDED: u32 = u32::MAX - 1;
+/// There is no space for the traces of the series. Its last sample is known, and is a stale marker
+/// or not.
+const LAST_IS_STALE: u32 = u32::MAX - 2;
+const LAST_IS_VALUE: u32 = u32::MAX - 3;
 /// A bit beside the gap: a stale marker is the last sample.
 const ENDS_STALE: u32 = 1 << 30;
 
@@ -63,16 +67,20 @@ impl Traces {
 
     /// Keeps the traces of a series with these rows.
     pub(crate) fn keep(&self, series: u32, rows: &SeriesRows, traces: &[Trace]) {
-        let code = code(rows, traces).unwrap_or_else(|| self.keep_rare(series, traces));
+        let code = code(rows, traces).unwrap_or_else(|| self.keep_rare(series, rows, traces));
         self.codes[series as usize].store(code, Relaxed);
     }
 
-    fn keep_rare(&self, series: u32, traces: &[Trace]) -> u32 {
+    fn keep_rare(&self, series: u32, rows: &SeriesRows, traces: &[Trace]) -> u32 {
         let mut rare = self.rare.lock();
         let bytes = ENTRY_BYTES + size_of_val(traces);
 
-        if traces.contains(&Trace::UNKNOWN) || bytes > rare.bytes_left {
+        if traces.contains(&Trace::UNKNOWN) {
             return UNDECIDED;
+        }
+
+        if bytes > rare.bytes_left {
+            return last(rows, traces);
         }
 
         if rare.traces.insert(series, traces.into()).is_none() {
@@ -91,8 +99,20 @@ impl Traces {
                 let traces = rare.traces.get(&series).map(|traces| &**traces);
                 batch.push(traces.unwrap_or(&[Trace::UNKNOWN]));
             }
+            LAST_IS_STALE => batch.push(&[Trace::last(rows.max_ts_ms, true)]),
+            LAST_IS_VALUE => batch.push(&[Trace::last(rows.max_ts_ms, false)]),
             code => batch.push(&[decoded(code, rows)]),
         }
+    }
+}
+
+/// Returns the code that says what the last sample of a series with these traces is.
+fn last(rows: &SeriesRows, traces: &[Trace]) -> u32 {
+    match traces.iter().max_by_key(|trace| trace.last_ms) {
+        Some(trace) if trace.last_ms != rows.max_ts_ms => UNDECIDED,
+        Some(trace) if trace.stale_ms == Trace::NEVER => LAST_IS_VALUE,
+        Some(_) => LAST_IS_STALE,
+        None => UNDECIDED,
     }
 }
 
@@ -142,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_come_back_as_they_were_or_as_unknown_when_there_is_no_space() {
+    fn traces_come_back_as_they_were_or_as_the_last_sample_when_there_is_no_space() {
         let rows = SeriesRows {
             samples: 0..3,
             histograms: 0..0,
@@ -183,6 +203,16 @@ mod tests {
 
         let small = Traces::of(1);
         assert_eq!(kept(&small, &rows, &[one]), [one]);
-        assert_eq!(kept(&small, &rows, &[one, later]), [Trace::UNKNOWN]);
+        let first = Trace {
+            last_ms: 40,
+            ..stale
+        };
+
+        for (last, is_stale) in [(later, false), (stale, true)] {
+            let of = kept(&small, &rows, &[first, last]);
+            assert_eq!(of, [Trace::last(90, is_stale)]);
+        }
+
+        assert_eq!(kept(&small, &rows, &[first, first]), [Trace::UNKNOWN]);
     }
 }
