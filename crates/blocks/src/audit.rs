@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use duramen_block::{
-    Block, BlockChecks, BlockSource, GetCost, META_FILE, OpenOptions, SAMPLES_FILE, SERIES_FILE,
+    Block, BlockChecks, BlockSource, META_FILE, OpenOptions, SAMPLES_FILE, SERIES_FILE,
 };
 use duramen_model::{BlockStats, FloatHistogram, Labels, METRIC_NAME, NameBounds, TimeRange};
 use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesSummary};
@@ -42,13 +42,15 @@ pub async fn audit(block: &MergeInput) -> Result<Audited, Error> {
     let bytes = read_bytes(block).await?;
 
     let reads = Arc::new(Reads::default());
-    let options = OpenOptions {
-        cost: GetCost::default(),
-        ..OpenOptions::default()
-    };
-
     let store = Arc::clone(&block.store);
-    let opened = Block::open(store, block.directory.clone(), stats, options, &reads).await?;
+    let opened = Block::open(
+        store,
+        block.directory.clone(),
+        stats,
+        OpenOptions::default(),
+        &reads,
+    )
+    .await?;
     let source = BlockSource::new(opened);
 
     let request = SeriesRequest {

@@ -222,7 +222,9 @@ fn runs<'s, 'u>(free: &'s [&'u Unit<'u>], others: &[&'u Unit<'u>]) -> Vec<&'s [&
 /// Whether a unit that would stay ranks between the run that begins at `start` and the unit at
 /// `at`, which it meets.
 fn is_cut(free: &[&Unit<'_>], start: usize, at: usize, others: &[&Unit<'_>]) -> bool {
-    let (first, unit) = (free[start].order, free[at]);
+    let first = free[start].order;
+    let unit = free[at];
+
     if first == unit.order {
         return false;
     }

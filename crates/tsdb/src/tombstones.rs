@@ -66,9 +66,9 @@ fn parse(bytes: &[u8]) -> Result<Tombstones, &'static str> {
     let mut all = Tombstones::default();
 
     while !left.is_empty() {
-        let stone = || Some((left.uvarint()?, left.varint()?, left.varint()?));
-        let mut stone = stone;
+        let mut stone = || Some((left.uvarint()?, left.varint()?, left.varint()?));
         let (series, first, last) = stone().ok_or("a tombstone is cut off")?;
+
         all.0.entry(series).or_default().push((first, last));
     }
 

@@ -289,7 +289,9 @@ fn told(all: &[Done]) -> String {
             Outcome::Failed(reason) => writeln!(text, "{tenant}: failed: {reason}"),
             Outcome::Merged(summary) => tell_summary(&mut text, tenant, summary),
             Outcome::Planned(jobs) => jobs.iter().try_for_each(|job| {
-                let (blocks, bytes) = (job.inputs.len(), job.bytes());
+                let blocks = job.inputs.len();
+                let bytes = job.bytes();
+
                 writeln!(
                     text,
                     "{tenant}: {}: {blocks} blocks, {bytes} bytes",

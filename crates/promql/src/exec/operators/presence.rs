@@ -170,7 +170,8 @@ impl Running {
 
             let decided = told.iter_mut().enumerate().all(|(step, told)| {
                 let time_ms = grid.at(step);
-                let (start_ms, end_ms) = (lookup.start_ms(time_ms), lookup.end_ms(time_ms));
+                let start_ms = lookup.start_ms(time_ms);
+                let end_ms = lookup.end_ms(time_ms);
                 let is = presence::presence(traces, start_ms, end_ms);
 
                 *told = is == Told::Present;

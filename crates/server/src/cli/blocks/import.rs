@@ -116,8 +116,10 @@ impl Import {
 
         match (&self.tenant, &self.out) {
             (Some(tenant), _) => {
-                let (store, config) = (self.store.as_deref(), self.config.as_deref());
+                let store = self.store.as_deref();
+                let config = self.config.as_deref();
                 let tools = (disk, clock);
+
                 let opened = TenantStore::open(tenant, store, config, Absent::IsMade, tools);
                 opened.await.map(Target::Store)
             }
@@ -136,8 +138,7 @@ impl Import {
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Outcome> {
-        let opened = TsdbBlock::open(disk, directory);
-        let mut block = opened?;
+        let mut block = TsdbBlock::open(disk, directory)?;
         let writer = writer_of(target.tenant(), &block);
 
         let publisher = match target {

@@ -44,13 +44,7 @@ impl Look {
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Answer> {
         let blocks = self.blocks(disk, clock).await?;
-
-        let text = match self.output {
-            Format::Text => table(&blocks),
-            Format::Json => printed(&blocks.iter().map(described).collect()),
-        };
-
-        Ok(Answer::good(text))
+        Ok(self.shown(&blocks, table))
     }
 
     /// Requests: those of the selection. No block is read.
@@ -60,13 +54,15 @@ impl Look {
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Answer> {
         let blocks = self.blocks(disk, clock).await?;
+        Ok(self.shown(&blocks, sheets))
+    }
 
-        let text = match self.output {
-            Format::Text => blocks.iter().map(sheet).collect::<Vec<_>>().join("\n"),
+    /// Returns the blocks as `text` says, or as JSON.
+    fn shown(&self, blocks: &[MergeInput], text: fn(&[MergeInput]) -> String) -> Answer {
+        Answer::good(match self.output {
+            Format::Text => text(blocks),
             Format::Json => printed(&blocks.iter().map(described).collect()),
-        };
-
-        Ok(Answer::good(text))
+        })
     }
 
     /// Requests: those of the selection, and those of [`audit`] for each block.
@@ -180,6 +176,10 @@ fn table(blocks: &[MergeInput]) -> String {
     }
 
     text
+}
+
+fn sheets(blocks: &[MergeInput]) -> String {
+    blocks.iter().map(sheet).collect::<Vec<_>>().join("\n")
 }
 
 /// All that the entry says, a line for each.
