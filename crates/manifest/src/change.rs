@@ -8,11 +8,16 @@
 //! - [`fence`]: refuses later edits of earlier processes of a writer.
 //! - [`replace`]: removes blocks and adds blocks that take their place. A flush only adds.
 //! - [`flush`]: records how much of a writer's log is in blocks.
+//! - [`horizon`]: the id behind which no block comes any more.
+//! - [`quarantine`]: live blocks that are damaged.
 
 pub mod fence;
 pub mod flush;
+pub mod horizon;
+pub mod quarantine;
 pub mod replace;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_bucket::WriterIdentity;
@@ -20,17 +25,19 @@ use duramen_model::{BlockEntry, BlockId};
 use serde::{Deserialize, Serialize};
 
 use crate::flushed::Flushed;
-use crate::state::{State, Violation};
+use crate::state::{COLLECTION_VERSION, State, Violation};
 use crate::table;
 
 pub use fence::Fence;
 pub use flush::Flush;
+pub use horizon::Horizon;
+pub use quarantine::Quarantine;
 pub use replace::Replace;
 
 /// The changes of a commit, at most one of each kind. All of them happen, or none.
 ///
-/// These names are reserved for later versions: `open`, `release`, `horizon`, `quarantine`,
-/// `retention`, `rollups`, `snapshots`, `tombstones`.
+/// These names are reserved for later versions: `open`, `release`, `retention`, `rollups`,
+/// `snapshots`, `tombstones`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
@@ -40,6 +47,10 @@ pub struct Commit {
     pub replace: Option<Replace>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flush: Option<Flush>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<Horizon>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Commit {
@@ -66,6 +77,28 @@ impl Commit {
         }
     }
 
+    /// Makes a commit after which no block with an id below `horizon` can be added.
+    pub fn horizon(horizon: BlockId) -> Self {
+        Self {
+            horizon: Some(Horizon(horizon)),
+            ..Self::default()
+        }
+    }
+
+    /// Makes a commit that puts a damaged block into quarantine. A long `fault` is cut.
+    pub fn quarantine(block: BlockId, fault: &str) -> Self {
+        let end = fault.floor_char_boundary(quarantine::FAULT_BYTES_MAX);
+        let quarantine = Quarantine {
+            add: BTreeMap::from([(block, fault[..end].to_owned())]),
+            release: Vec::new(),
+        };
+
+        Self {
+            quarantine: Some(quarantine),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn fence() -> Self {
         Self {
             fence: Some(Fence {}),
@@ -78,6 +111,24 @@ impl Commit {
         self.fence.is_some()
     }
 
+    /// The lowest version that knows all of the changes; 0 if every version does.
+    pub(crate) fn reader_version_min(&self) -> u64 {
+        let Self {
+            fence: _,
+            replace: _,
+            flush: _,
+            horizon,
+            quarantine,
+        } = self;
+
+        let versions = [
+            horizon.as_ref().map(|_| COLLECTION_VERSION),
+            quarantine.as_ref().map(|_| COLLECTION_VERSION),
+        ];
+
+        versions.into_iter().flatten().max().unwrap_or(0)
+    }
+
     /// Checks whether the changes can be applied to `state` when `process` makes them. Pure: no
     /// I/O, no clock.
     pub(crate) fn check(&self, state: &State, process: WriterIdentity) -> Result<(), Violation> {
@@ -85,12 +136,15 @@ impl Commit {
             fence,
             replace,
             flush,
+            horizon,
+            quarantine,
         } = self;
 
         if let Some(fence) = fence {
             fence.check(state, process)?;
 
-            if replace.is_some() || flush.is_some() {
+            let is_alone = *self == Self::fence();
+            if !is_alone {
                 return Err(Violation::FenceWithChange);
             }
         }
@@ -103,6 +157,14 @@ impl Commit {
             replace.check(state)?;
         }
 
+        if let Some(horizon) = horizon {
+            horizon.check(state)?;
+        }
+
+        if let Some(quarantine) = quarantine {
+            quarantine.check(state)?;
+        }
+
         Ok(())
     }
 
@@ -113,7 +175,14 @@ impl Commit {
             fence: _,
             replace,
             flush,
+            horizon,
+            quarantine,
         } = self;
+
+        // A block that is removed in the same edit leaves the quarantine again.
+        if let Some(quarantine) = quarantine {
+            quarantine.apply(state);
+        }
 
         if let Some(replace) = replace {
             replace.apply(state);
@@ -121,6 +190,10 @@ impl Commit {
 
         if let Some(flush) = flush {
             flush.apply(state);
+        }
+
+        if let Some(horizon) = horizon {
+            horizon.apply(state);
         }
     }
 
@@ -132,15 +205,21 @@ impl Commit {
             fence,
             replace,
             flush,
+            horizon,
+            quarantine,
         } = self;
 
         if let Some(flush) = flush {
             return flush.is_in(state);
         }
 
-        (fence.is_some() || replace.is_some())
+        *self != Self::default()
             && fence.is_none_or(|fence| fence.is_in(state, process))
             && replace.as_ref().is_none_or(|replace| replace.is_in(state))
+            && horizon.is_none_or(|horizon| horizon.is_in(state))
+            && quarantine
+                .as_ref()
+                .is_none_or(|quarantine| quarantine.is_in(state))
     }
 
     /// Estimates the length of the changes as text.
@@ -154,6 +233,9 @@ impl Commit {
             added.sum::<usize>() + replace.remove.len() * REMOVED
         });
 
-        OTHERS + of_replace
+        let quarantine = self.quarantine.as_ref();
+        let of_quarantine = quarantine.map_or(0, Quarantine::text_bytes);
+
+        OTHERS + of_replace + of_quarantine
     }
 }

@@ -10,7 +10,10 @@ use crate::optional::Optional;
 
 /// The version of the format that this code writes, and the highest that it reads. An edit states
 /// the lowest version that may read it, and the lowest version that may write after it.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
+
+/// The form of the bodies: JSON in a frame of zstd.
+pub const FORMAT: u64 = 1;
 
 /// Changes in their recorded form, with the process that made them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,11 +55,16 @@ impl Edit {
             epoch,
             incarnation,
             attempt: author.attempt,
+            reader_version_min: commit.reader_version_min(),
             changes: commit,
-            reader_version_min: 0,
             writer_version_min: 0,
             optional: Optional::default(),
         }
+    }
+
+    /// Whether the edit asks for the version that its changes need.
+    pub(crate) fn asks_enough(&self) -> bool {
+        self.reader_version_min >= self.changes.reader_version_min()
     }
 
     /// The process that made the edit.

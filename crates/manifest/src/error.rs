@@ -53,7 +53,7 @@ pub enum Error {
     /// An earlier version of this program, from before the format was fixed, has written this.
     #[error(
         "manifest format {found} is not supported; this version reads format {}. key=`{key}`",
-        crate::VERSION
+        crate::FORMAT
     )]
     Format { key: String, found: u64 },
 
@@ -67,6 +67,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the commit was refused because a block that it adds is behind the horizon. The same
+    /// block can be added under a new id.
+    pub const fn is_behind_horizon(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                violation: Violation::BlockBehindHorizon { .. },
+                ..
+            }
+        )
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Bucket(error) => error.kind(),

@@ -8,7 +8,8 @@
 //! - [`object`] has the bodies of the objects: a `table` has their entries, and [`body`] packs
 //!   them.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
-//! - [`Manifests`] reads and extends the chains in the bucket.
+//! - [`Manifests`] reads and extends the chains in the bucket. [`Reserved`] is the id of a block
+//!   that is about to come.
 
 mod apply;
 pub mod body;
@@ -21,16 +22,18 @@ pub mod log;
 pub mod manifests;
 pub mod object;
 pub mod optional;
+mod reserved;
 mod siblings;
 pub mod state;
 mod table;
 #[cfg(test)]
 mod volume;
 
-pub use change::{Commit, Fence, Flush, Replace};
-pub use edit::{Edit, VERSION};
+pub use change::{Commit, Fence, Flush, Horizon, Quarantine, Replace};
+pub use edit::{Edit, FORMAT, VERSION};
 pub use error::Error;
 pub use flushed::Flushed;
 pub use log::Log;
 pub use manifests::Manifests;
+pub use reserved::Reserved;
 pub use state::{Process, State, Violation};

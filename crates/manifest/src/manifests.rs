@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use duramen_bucket::{Author, Bucket, Chain, Claim, Created, Entry, WriterIdentity, chain, keys};
-use duramen_model::{TenantId, WriterId};
+use duramen_model::{BlockId, TenantId, WriterId};
 use duramen_runtime::Clock;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +14,7 @@ use crate::change::Commit;
 use crate::edit::Edit;
 use crate::log::Log;
 use crate::object::{Base, Boundary, SnapshotReader, Tail, encode_snapshot};
+use crate::reserved::{Reservations, Reserved};
 use crate::{Error, Process, State, VERSION, Violation};
 
 /// Reads and extends manifests as one writer. Cheap to clone; clones share what they know.
@@ -40,6 +41,8 @@ struct Known {
     tenant: TenantId,
     chain: Chain,
     log: RwLock<Option<Log>>,
+    /// The ids of blocks that are about to come.
+    reservations: Reservations,
     /// Locked by the task that reads or commits. Others would only conflict with it.
     asking: tokio::sync::Mutex<()>,
 }
@@ -155,6 +158,30 @@ impl Manifests {
         self.extend(tenant, self.inner.identity, commit).await
     }
 
+    /// Returns a new id for a block of the tenant, above the horizon that this process knows. Take
+    /// it as late as possible: a block whose id is a day old may come too late. No request.
+    pub fn reserve(&self, tenant: TenantId) -> Reserved {
+        let known = self.known(tenant);
+        let horizon = known.state().and_then(|state| state.horizon);
+        known.reservations.reserve(&*self.inner.clock, horizon)
+    }
+
+    /// Raises the horizon to `to`, but not above an id that this process has reserved. Returns the
+    /// state with the horizon that there is then. Requests: none if the horizon is as high already,
+    /// else those of [`Manifests::commit`].
+    pub async fn raise_horizon(&self, tenant: TenantId, to: BlockId) -> Result<Arc<State>, Error> {
+        let known = self.known(tenant);
+        let to = known
+            .reservations
+            .oldest()
+            .map_or(to, |oldest| oldest.min(to));
+
+        match known.state() {
+            Some(state) if state.horizon >= Some(to) => Ok(state),
+            _ => self.commit(tenant, Commit::horizon(to)).await,
+        }
+    }
+
     fn known(&self, tenant: TenantId) -> Arc<Known> {
         let mut tenants = self.inner.tenants.lock();
         let known = tenants.entry(tenant).or_insert_with(|| {
@@ -163,6 +190,7 @@ impl Manifests {
                 tenant,
                 chain,
                 log: RwLock::default(),
+                reservations: Reservations::default(),
                 asking: tokio::sync::Mutex::default(),
             })
         });

@@ -4,18 +4,19 @@
 //! The sequence of an object is the number of edits up to it and including it.
 //! `docs/formats/manifest.md` describes the objects with an example.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duramen_bucket::WriterIdentity;
-use duramen_model::BlockEntry;
+use duramen_model::{BlockEntry, BlockId};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{self, corrupt};
+use crate::change::quarantine;
 use crate::edit::{Edit, is_zero};
 use crate::flushed::Flushed;
-use crate::state::{BLOCKS_MAX, Process};
+use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX};
 use crate::table::{self, Table};
 use crate::{Error, State, entry, siblings};
 
@@ -55,6 +56,11 @@ struct First {
     sequence: u64,
     flushed: Vec<Flushed>,
     epochs: Vec<WriterIdentity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    horizon: Option<BlockId>,
+    /// Live blocks that are damaged, and what was found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    quarantine: BTreeMap<BlockId, String>,
     /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
@@ -93,6 +99,13 @@ impl Tail {
 
         if tail.edits.is_empty() || base.checked_add(tail.edits.len() as u64) != Some(sequence) {
             return Err(corrupt(key, "wrong number of edits for its sequence"));
+        }
+
+        if !tail.edits.iter().all(|edit| edit.asks_enough()) {
+            return Err(corrupt(
+                key,
+                "an edit does not ask for the version of its changes",
+            ));
         }
 
         Ok(tail)
@@ -149,7 +162,7 @@ pub fn encode_snapshot(
     let parts = parts.collect::<Result<Vec<_>, Error>>()?;
 
     let first = First {
-        reader_version_min: 0,
+        reader_version_min: state.reader_version_min(),
         writer_version_min: state.writer_version_min,
         sequence: state.sequence,
         flushed: state.flushed.values().copied().collect(),
@@ -158,6 +171,8 @@ pub fn encode_snapshot(
             .iter()
             .map(|(&writer, process)| process.of(writer))
             .collect(),
+        horizon: state.horizon,
+        quarantine: state.quarantined.clone(),
         parts: parts.iter().map(|(key, _)| key.to_string()).collect(),
         blocks,
     };
@@ -217,8 +232,14 @@ impl SnapshotReader {
             return Err(corrupt(key, "it has too many parts, or one twice"));
         }
 
+        if first.quarantine.len() > QUARANTINED_MAX {
+            return Err(corrupt(key, "it has too many blocks in quarantine"));
+        }
+
         let mut state = State {
             sequence,
+            horizon: first.horizon,
+            quarantined: first.quarantine,
             writer_version_min: first.writer_version_min,
             ..State::default()
         };
@@ -283,6 +304,15 @@ impl SnapshotReader {
     pub fn finish(self) -> Result<State, Error> {
         if !self.parts.is_empty() {
             return Err(corrupt(&self.key, "a part of the snapshot is missing"));
+        }
+
+        for (block, fault) in &self.state.quarantined {
+            if !self.state.blocks.contains_key(block) {
+                return Err(corrupt(&self.key, "a block in quarantine is not live"));
+            }
+
+            quarantine::check_fault(*block, fault)
+                .map_err(|violation| corrupt(&self.key, violation.to_string()))?;
         }
 
         siblings::check_all(&self.state)

@@ -13,6 +13,12 @@ use crate::flushed::Flushed;
 /// The most live blocks of one tenant. A reader refuses more, so a writer does too.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
+/// The version of the format that has horizons and quarantines.
+pub(crate) const COLLECTION_VERSION: u64 = 2;
+
+/// The most blocks of one tenant in quarantine.
+pub const QUARANTINED_MAX: usize = 1_000;
+
 /// A tenant's manifest after `sequence` edits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -24,6 +30,10 @@ pub struct State {
     pub flushed: BTreeMap<WriterId, Flushed>,
     /// The last process of each writer that has fenced or committed.
     pub epochs: BTreeMap<WriterId, Process>,
+    /// No edit may add a block with a smaller id. `None`: any id may come.
+    pub horizon: Option<BlockId>,
+    /// Live blocks that are damaged, and what was found. No merge takes them.
+    pub quarantined: BTreeMap<BlockId, String>,
     /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
     /// The live blocks by content, which finds siblings.
@@ -80,6 +90,14 @@ pub enum Violation {
     BlockLive { block: BlockId },
     #[error("the block is not live. block=`{block}`")]
     BlockNotLive { block: BlockId },
+    #[error("the block comes too late. block=`{block}`, horizon=`{horizon}`")]
+    BlockBehindHorizon { block: BlockId, horizon: BlockId },
+    #[error("the horizon does not rise. horizon=`{horizon}`, last=`{last}`")]
+    HorizonBack { horizon: BlockId, last: BlockId },
+    #[error("the block is not in quarantine. block=`{block}`")]
+    NotInQuarantine { block: BlockId },
+    #[error("a tenant has at most {QUARANTINED_MAX} blocks in quarantine")]
+    TooManyQuarantined,
     #[error("the block is named twice. block=`{block}`")]
     BlockTwice { block: BlockId },
     #[error("the entry of the block cannot be. block=`{block}`, fault=`{fault}`")]
@@ -105,7 +123,10 @@ pub enum Violation {
 impl Violation {
     /// Whether the edit can never be applied to a later state either.
     pub(crate) const fn is_final(&self) -> bool {
-        matches!(self, Self::Fenced { .. } | Self::Twin { .. })
+        matches!(
+            self,
+            Self::Fenced { .. } | Self::Twin { .. } | Self::BlockBehindHorizon { .. }
+        )
     }
 }
 
@@ -117,6 +138,19 @@ impl State {
             .filter(move |entry| entry.stats.range().overlaps(range))
     }
 
+    /// Whether no edit can add a block with this id any more.
+    pub fn is_behind_horizon(&self, block: BlockId) -> bool {
+        self.horizon.is_some_and(|horizon| block < horizon)
+    }
+
+    /// The lowest version that knows all of the state; 0 if every version does.
+    pub(crate) fn reader_version_min(&self) -> u64 {
+        match self.horizon.is_some() || !self.quarantined.is_empty() {
+            true => COLLECTION_VERSION,
+            false => 0,
+        }
+    }
+
     /// Adds a live block.
     pub(crate) fn insert(&mut self, entry: Arc<BlockEntry>) {
         self.contents.insert((entry.content, entry.id));
@@ -124,6 +158,8 @@ impl State {
     }
 
     pub(crate) fn remove(&mut self, block: BlockId) {
+        self.quarantined.remove(&block);
+
         if let Some(entry) = self.blocks.remove(&block) {
             self.contents.remove(&(entry.content, block));
         }

@@ -73,6 +73,10 @@ impl Replace {
                 return Err(Violation::BlockLive { block });
             }
 
+            if let Some(horizon) = state.horizon.filter(|horizon| block < *horizon) {
+                return Err(Violation::BlockBehindHorizon { block, horizon });
+            }
+
             entry::check(added)?;
         }
 

@@ -1,7 +1,7 @@
 //! What a commit, a fence and a read promise.
 
 use duramen_bucket::{Bucket, RetryPolicy};
-use duramen_manifest::{Error, Violation};
+use duramen_manifest::{Commit, Error, Violation};
 use duramen_model::{BlockId, ErrorKind, TenantId, TimeRange};
 use duramen_testkit::s3::{Fault, FaultPlan, Op, When};
 use ulid::Ulid;
@@ -433,4 +433,95 @@ async fn a_flush_whose_blocks_were_merged_before_it_is_known_to_have_happened_co
 
     // The writer's first answer was lost, so it asks again.
     assert_eq!(writer.commit(TENANT, commit).await.unwrap(), merged);
+}
+
+#[tokio::test]
+async fn a_block_behind_the_horizon_comes_too_late_and_comes_under_a_new_id() {
+    let bucket = Bucket::memory(clock());
+    let collector = process(&bucket, identity(1, 1));
+    let late = process(&bucket, identity(2, 1));
+    let commit = flush(identity(2, 1), 1);
+    let horizon = BlockId(Ulid(2_000_002));
+
+    late.refresh(TENANT).await.unwrap();
+    let state = collector.raise_horizon(TENANT, horizon).await.unwrap();
+    assert!(state.is_behind_horizon(BlockId(Ulid(2_000_001))));
+    assert!(!state.is_behind_horizon(horizon));
+
+    let error = late.commit(TENANT, commit.clone()).await.unwrap_err();
+    assert!(error.is_behind_horizon(), "{error}");
+
+    let mut again = commit;
+    added(&mut again).id = late.reserve(TENANT).id();
+    let state = late.commit(TENANT, again).await.unwrap();
+    assert_eq!(state.blocks.len(), 1);
+}
+
+#[tokio::test]
+async fn the_horizon_only_rises_and_stays_below_the_ids_that_its_process_has_reserved() {
+    let bucket = Bucket::memory(clock());
+    let manifests = process(&bucket, identity(1, 1));
+    let above = BlockId(Ulid::from_parts(1 << 47, 0));
+
+    let reserved = manifests.reserve(TENANT);
+    let state = manifests.raise_horizon(TENANT, above).await.unwrap();
+    assert_eq!(state.horizon, Some(reserved.id()));
+
+    drop(reserved);
+    let state = manifests.raise_horizon(TENANT, above).await.unwrap();
+    assert_eq!((state.horizon, state.sequence), (Some(above), 2));
+
+    let lower = BlockId(Ulid(7));
+    let state = manifests.raise_horizon(TENANT, lower).await.unwrap();
+    assert_eq!((state.horizon, state.sequence), (Some(above), 2));
+
+    // An id is above the horizon even if the clock of its process is far behind.
+    let late = manifests.reserve(TENANT).id();
+    assert!(late > above);
+    assert_ne!(manifests.reserve(TENANT).id(), late);
+}
+
+#[tokio::test]
+async fn a_live_block_has_no_need_to_be_above_the_horizon() {
+    let bucket = Bucket::memory(clock());
+    let manifests = process(&bucket, identity(1, 1));
+    let old = flush(identity(1, 1), 1);
+    manifests.commit(TENANT, old).await.unwrap();
+
+    let horizon = BlockId(Ulid(5_000_000));
+    manifests.raise_horizon(TENANT, horizon).await.unwrap();
+    let merged = compaction(5_000_001, &[1_000_001]);
+    let state = manifests.commit(TENANT, merged).await.unwrap();
+    assert_eq!(state.blocks.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_in_quarantine_until_it_goes() {
+    let bucket = Bucket::memory(clock());
+    let manifests = process(&bucket, identity(1, 1));
+    let block = BlockId(Ulid(1_000_001));
+    let quarantine = Commit::quarantine(block, "torn");
+
+    let error = manifests.commit(TENANT, quarantine.clone()).await;
+    let violation = Violation::BlockNotLive { block };
+    assert!(matches!(error, Err(Error::Refused { violation: found, .. }) if found == violation));
+
+    manifests
+        .commit(TENANT, flush(identity(1, 1), 1))
+        .await
+        .unwrap();
+    let state = manifests.commit(TENANT, quarantine.clone()).await.unwrap();
+    assert_eq!(state.quarantined[&block], "torn");
+
+    // Another process that finds it too changes nothing.
+    let other = process(&bucket, identity(2, 1));
+    let found = Commit::quarantine(block, "torn in another way");
+    let again = other.commit(TENANT, found).await.unwrap();
+    assert_eq!(again, state);
+
+    let state = manifests
+        .commit(TENANT, compaction(9, &[1_000_001]))
+        .await
+        .unwrap();
+    assert!(state.quarantined.is_empty());
 }

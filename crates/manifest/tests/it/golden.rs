@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use duramen_bucket::{Author, chain};
 use duramen_manifest::object::{Base, SnapshotReader, Tail, encode_snapshot};
 use duramen_manifest::{Commit, Edit, State};
+use duramen_model::BlockId;
 use object_store::path::Path;
 use ulid::Ulid;
 
@@ -61,6 +64,17 @@ fn everything() -> Edit {
     )
 }
 
+/// Makes an edit with the changes that version 2 adds.
+fn of_version_2() -> Edit {
+    let block = BlockId(Ulid(99));
+    let commit = Commit {
+        quarantine: Commit::quarantine(block, "checksum mismatch in samples.parquet").quarantine,
+        ..Commit::horizon(BlockId(Ulid(50)))
+    };
+
+    Edit::commit(identity(7, 2), author(5), commit)
+}
+
 fn state() -> State {
     let mut state = State::default();
     for edit in &edits()[..3] {
@@ -111,11 +125,23 @@ fn tails() -> Vec<(&'static str, u64, Tail)> {
         ("first", 4, tail(None, all.clone())),
         ("on-a-snapshot", 4, tail(Some(base), all[2..].to_vec())),
         ("all-fields", 1, tail(None, vec![everything().into()])),
+        ("version-2", 5, of_version_2_on(all)),
     ]
 }
 
+/// Makes the object of an edit of version 2 after others.
+fn of_version_2_on(mut edits: Vec<Arc<Edit>>) -> Tail {
+    edits.push(of_version_2().into());
+
+    Tail {
+        reader_version_min: 2,
+        base: None,
+        edits,
+    }
+}
+
 #[test]
-fn objects_of_version_1_are_written_and_read() {
+fn objects_are_written_and_read() {
     for (name, slot, tail) in tails() {
         let key = Path::from(name);
         let body = tail.encode(&key).unwrap();
@@ -136,6 +162,24 @@ fn snapshots_of_version_1_are_written_and_read() {
     let entry = chain::decode(&key, 3, &bytes).unwrap();
     let reader = SnapshotReader::open(&key, 3, &entry.body).unwrap();
     assert_eq!(reader.finish().unwrap(), state());
+}
+
+#[test]
+fn snapshots_of_version_2_are_written_and_read() {
+    let mut state = state();
+    state.apply(&edits()[3]).unwrap();
+    state.apply(&of_version_2()).unwrap();
+
+    let key = Path::from("snapshot");
+    let bodies = encode_snapshot(&state, 1 << 20, key.clone(), |_| key.clone()).unwrap();
+    let bytes = golden(
+        "snapshot-version-2",
+        &chain::encode(5, author(9), &bodies.first.1),
+    );
+
+    let entry = chain::decode(&key, 5, &bytes).unwrap();
+    let reader = SnapshotReader::open(&key, 5, &entry.body).unwrap();
+    assert_eq!(reader.finish().unwrap(), state);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use duramen_bucket::Author;
 use duramen_manifest::body::TEXT_BYTES_MAX;
 use duramen_manifest::object::{PARTS_MAX, SnapshotReader, Tail, encode_snapshot};
-use duramen_manifest::{Commit, Edit, Error, State};
-use duramen_model::{Content, ErrorKind, METRIC_NAME_BYTES_MAX, NameBounds};
+use duramen_manifest::{Commit, Edit, Error, State, VERSION};
+use duramen_model::{BlockId, Content, ErrorKind, METRIC_NAME_BYTES_MAX, NameBounds};
 use object_store::path::Path;
 use proptest::prelude::*;
 
@@ -93,7 +93,10 @@ fn an_edit_has_few_optional_additions() {
     assert!(is_corrupt(&with(17)));
 }
 
-/// What a made-up version 2 adds, which version 1 must understand to be right.
+/// A version that this one does not know.
+const LATER: u64 = VERSION + 1;
+
+/// What a made-up later version adds, which this version must understand to be right.
 fn additions() -> Vec<String> {
     let change = |name: &str| {
         let changes = format!("\"changes\":{{\"{name}\":{{\"x\":[1]}},");
@@ -103,8 +106,6 @@ fn additions() -> Vec<String> {
     let reserved = [
         "open",
         "release",
-        "horizon",
-        "quarantine",
         "retention",
         "rollups",
         "snapshots",
@@ -124,20 +125,25 @@ fn additions() -> Vec<String> {
 #[test]
 fn what_a_later_version_adds_is_refused_by_version_and_never_ignored() {
     for text in additions() {
-        // The edit itself asks for version 2, or the object does.
-        let by_edit = text.replacen("\"writer\"", "\"reader_version_min\":2,\"writer\"", 1);
-        let by_object = text.replacen('{', "{\"reader_version_min\":2,", 1);
+        // The edit itself asks for the later version, or the object does.
+        let by_edit = text.replacen(
+            "\"writer\"",
+            &format!("\"reader_version_min\":{LATER},\"writer\""),
+            1,
+        );
+        let by_object = text.replacen('{', &format!("{{\"reader_version_min\":{LATER},"), 1);
 
         for text in [by_edit, by_object] {
             let error = read_tail(&text).unwrap_err();
             assert!(
-                matches!(error, Error::Version { needed: 2, .. }),
+                matches!(error, Error::Version { needed: LATER, .. }),
                 "{text}: {error}"
             );
 
             let message = error.to_string();
             assert!(
-                message.contains("needs a later version") && message.contains("needed=`2`"),
+                message.contains("needs a later version")
+                    && message.contains(&format!("needed=`{LATER}`")),
                 "{message}"
             );
         }
@@ -151,13 +157,48 @@ fn a_state_that_a_later_version_has_made_is_refused_by_version() {
     let later = snapshot().replacen("\"blocks\"", "\"tombstones\":[],\"blocks\"", 1);
     assert!(is_corrupt(&read_snapshot(&later)));
 
-    let asking = later.replacen('{', "{\"reader_version_min\":2,", 1);
+    let asking = later.replacen('{', &format!("{{\"reader_version_min\":{LATER},"), 1);
     let error = read_snapshot(&asking).unwrap_err();
-    assert!(matches!(error, Error::Version { needed: 2, .. }), "{error}");
+    assert!(
+        matches!(error, Error::Version { needed: LATER, .. }),
+        "{error}"
+    );
 
     let all = r#"{"reader_version_min": 7, "what": "ever"}"#;
     let error = read_snapshot(all).unwrap_err();
     assert!(matches!(error, Error::Version { needed: 7, .. }), "{error}");
+}
+
+#[test]
+fn a_change_that_does_not_ask_for_its_version_is_corrupt() {
+    let edit = Edit::commit(
+        identity(1, 1),
+        author(),
+        Commit::horizon(BlockId(ulid::Ulid(5))),
+    );
+    let tail = Tail {
+        reader_version_min: 0,
+        base: None,
+        edits: vec![edit.into()],
+    };
+
+    let text = serde_json::to_string(&tail).unwrap();
+    assert!(read_tail(&text).is_ok());
+
+    let silent = text.replacen(",\"reader_version_min\":2", "", 1);
+    assert_ne!(silent, text);
+    assert!(is_corrupt(&read_tail(&silent)));
+}
+
+#[test]
+fn a_quarantine_of_a_snapshot_has_live_blocks_only() {
+    let block = BlockId(ulid::Ulid(9));
+    let gone = format!("\"quarantine\":{{\"{block}\":\"why\"}},\"blocks\"");
+    assert!(is_corrupt(&read_snapshot(&snapshot().replacen(
+        "\"blocks\"",
+        &gone,
+        1
+    ))));
 }
 
 #[test]

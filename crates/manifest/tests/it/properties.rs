@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duramen_bucket::Author;
 use duramen_manifest::object::{SnapshotReader, encode_snapshot};
-use duramen_manifest::{Commit, Edit, Fence, Flush, Flushed, State};
-use duramen_model::{BlockEntry, Content, NameBounds};
+use duramen_manifest::{Commit, Edit, Fence, Flush, Flushed, Horizon, Quarantine, State};
+use duramen_model::{BlockEntry, BlockId, Content, NameBounds};
 use object_store::path::Path;
 use proptest::prelude::*;
 use ulid::Ulid;
@@ -20,6 +20,9 @@ struct Step {
     add: Vec<u128>,
     remove: Vec<u128>,
     flushed: Option<(u64, u64)>,
+    horizon: Option<u128>,
+    damaged: Option<u128>,
+    released: Option<u128>,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -31,16 +34,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         few(),
         few(),
         prop::option::of((0..8_u64, 0..8_u64)),
+        prop::option::weighted(0.05, 0..12_u128),
+        prop::option::weighted(0.1, 0..12_u128),
+        prop::option::weighted(0.1, 0..12_u128),
     );
 
-    let step = step.prop_map(|(writer, epoch, fence, add, remove, flushed)| Step {
-        writer,
-        epoch,
-        fence,
-        add,
-        remove,
-        flushed,
-    });
+    let step = step.prop_map(
+        |(writer, epoch, fence, add, remove, flushed, horizon, damaged, released)| Step {
+            writer,
+            epoch,
+            fence,
+            add,
+            remove,
+            flushed,
+            horizon,
+            damaged,
+            released,
+        },
+    );
 
     prop::collection::vec(step, 0..60)
 }
@@ -51,6 +62,8 @@ struct Model {
     live: BTreeMap<u128, Content>,
     epochs: BTreeMap<u128, u64>,
     flushed: BTreeMap<u128, (u64, u64)>,
+    horizon: Option<u128>,
+    quarantined: BTreeSet<u128>,
     sequence: u64,
 }
 
@@ -59,11 +72,29 @@ impl Model {
     fn apply(&mut self, step: &Step) -> bool {
         let named: BTreeSet<_> = step.add.iter().chain(&step.remove).collect();
         let epoch = self.epochs.get(&step.writer).copied().unwrap_or(0);
-        let is_plain = step.add.is_empty() && step.remove.is_empty() && step.flushed.is_none();
+        let is_plain = step.add.is_empty()
+            && step.remove.is_empty()
+            && step.flushed.is_none()
+            && step.horizon.is_none()
+            && step.damaged.is_none()
+            && step.released.is_none();
 
         let is_allowed = step.epoch >= epoch
             && (!step.fence || (step.epoch > epoch && is_plain))
             && named.len() == step.add.len() + step.remove.len()
+            && step
+                .add
+                .iter()
+                .all(|block| self.horizon.is_none_or(|horizon| *block >= horizon))
+            && step
+                .horizon
+                .is_none_or(|new| self.horizon.is_none_or(|old| new > old))
+            && step
+                .damaged
+                .is_none_or(|block| self.live.contains_key(&block))
+            && step.released.is_none_or(|block| {
+                self.quarantined.contains(&block) && step.damaged != Some(block)
+            })
             && step.add.iter().all(|block| !self.live.contains_key(block))
             && step
                 .remove
@@ -84,6 +115,14 @@ impl Model {
 
             self.live.retain(|block, _| !step.remove.contains(block));
             self.live.extend(added);
+            self.quarantined.extend(step.damaged);
+            let live = &self.live;
+            self.quarantined.retain(|block| {
+                step.released != Some(*block)
+                    && live.contains_key(block)
+                    && !step.add.contains(block)
+            });
+            self.horizon = step.horizon.or(self.horizon);
             self.epochs.insert(step.writer, step.epoch);
             self.flushed
                 .extend(step.flushed.map(|flushed| (step.writer, flushed)));
@@ -162,15 +201,24 @@ fn edit(step: &Step, model: &Model) -> Edit {
         .map(|id| named_block(*id, model.content_of(step, *id)))
         .collect();
 
-    let remove = step
-        .remove
-        .iter()
-        .map(|id| duramen_model::BlockId(Ulid(*id)))
-        .collect();
+    let remove = step.remove.iter().map(|id| BlockId(Ulid(*id))).collect();
 
     let commit = Commit {
         fence: step.fence.then_some(Fence {}),
         flush: step.flushed.map(|step| Flush(flushed(step))),
+        horizon: step.horizon.map(|id| Horizon(BlockId(Ulid(id)))),
+        quarantine: (step.damaged.is_some() || step.released.is_some()).then(|| Quarantine {
+            add: step
+                .damaged
+                .into_iter()
+                .map(|id| (BlockId(Ulid(id)), "torn".to_owned()))
+                .collect(),
+            release: step
+                .released
+                .into_iter()
+                .map(|id| BlockId(Ulid(id)))
+                .collect(),
+        }),
         ..Commit::replace(remove, add)
     };
 
@@ -198,6 +246,8 @@ proptest! {
 
             let flushed: BTreeMap<_, _> = state.flushed.iter().map(|(w, f)| (w.0.0, (f.flush, f.position))).collect();
             prop_assert_eq!(&flushed, &model.flushed);
+            prop_assert_eq!(state.horizon.map(|id| id.0.0), model.horizon);
+            prop_assert_eq!(state.quarantined.keys().map(|id| id.0.0).collect::<BTreeSet<_>>(), model.quarantined.clone());
         }
     }
 
