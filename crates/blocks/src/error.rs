@@ -75,6 +75,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a commit was refused because a block comes too late. It can come under a new id.
+    pub const fn is_behind_horizon(&self) -> bool {
+        matches!(self, Self::Manifest(error) if error.is_behind_horizon())
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Block(error) => error.kind(),

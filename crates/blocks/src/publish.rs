@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use duramen_block::META_FILE;
 use duramen_bucket::{Bucket, WriterIdentity, keys};
-use duramen_manifest::{Commit, Flushed, Manifests, State};
+use duramen_manifest::{Commit, Flushed, Manifests, Reserved, State};
 use duramen_model::{BlockEntry, TenantId};
 
 use crate::error::Error;
@@ -32,6 +32,12 @@ pub struct MemoryBlock {
 impl Publisher {
     pub const fn new(bucket: Bucket, manifests: Manifests) -> Self {
         Self { bucket, manifests }
+    }
+
+    /// Returns the id for a block that is about to be uploaded, see [`Manifests::reserve`]. Hold it
+    /// until the commit.
+    pub fn reserve(&self, tenant: TenantId) -> Reserved {
+        self.manifests.reserve(tenant)
     }
 
     /// Uploads the files of a staged block, `meta` last. Repeating it writes the same bytes under

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use duramen_model::BlockEntry;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::flusher::Flusher;
@@ -113,33 +113,51 @@ pub(crate) async fn flush(
     Ok(report)
 }
 
+/// How often one flush uploads blocks that came too late. After that the next flush tries.
+const REFUSALS_MAX: usize = 2;
+
 /// Puts the blocks of a generation into the bucket and into the manifest, and removes the
 /// generation from the head. Returns the blocks.
 ///
-/// A commit that may have happened already is tried again with the same blocks: only with them can
-/// the manifest tell whether it has happened.
+/// A commit that may have happened already is tried again with the same blocks, so that they do not
+/// stay behind as garbage. If the manifest says that they come too late, which is when a collector
+/// did not know of them for a day, the commit has not happened, and they are uploaded again under
+/// new ids.
 async fn bring_up_and_commit(
     flusher: &Arc<Flusher>,
     head: &Arc<TenantHead>,
     frozen: &Arc<Frozen>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
-    let blocks = match frozen.offered() {
-        Some(offered) => offered.to_vec(),
-        None => upload::bring_up(flusher, head, frozen, metadata).await?,
-    };
+    let mut refusals = 0;
 
-    frozen.offer(&blocks);
+    loop {
+        let blocks = match frozen.offered() {
+            Some(offered) => offered,
+            None => upload::bring_up(flusher, head, frozen, metadata).await?,
+        };
 
-    flusher
-        .publisher
-        .commit_flush(head.id, blocks.clone(), frozen.end.0, frozen.order.flush)
-        .await
-        .map_err(|error| quarantine_if_damaged(head, error.into()))?;
+        frozen.offer(&blocks);
 
-    head.committed(frozen);
-    head.report_samples();
-    Ok(blocks)
+        let committed = flusher
+            .publisher
+            .commit_flush(head.id, blocks.clone(), frozen.end.0, frozen.order.flush)
+            .await;
+
+        match committed {
+            Ok(_) => {
+                head.committed(frozen);
+                head.report_samples();
+                return Ok(blocks);
+            }
+            Err(error) if error.is_behind_horizon() && refusals < REFUSALS_MAX => {
+                warn!(tenant = %head.name, %error, "the blocks of a flush come too late; they are uploaded again");
+                frozen.withdraw();
+                refusals += 1;
+            }
+            Err(error) => return Err(quarantine_if_damaged(head, error.into())),
+        }
+    }
 }
 
 /// Forgets idle series, which had no samples for a whole flush, and metadata where there is too

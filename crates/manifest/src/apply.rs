@@ -14,13 +14,10 @@ impl State {
         edit.changes.check(self, edit.process())?;
         edit.changes.apply(self);
 
-        self.epochs.insert(
-            edit.writer,
-            Process {
-                epoch: edit.epoch,
-                incarnation: edit.incarnation,
-            },
-        );
+        if edit.leaves_its_name() {
+            let process = Process::from(edit.process());
+            self.epochs.insert(edit.writer, process);
+        }
 
         self.writer_version_min = self.writer_version_min.max(edit.writer_version_min);
         self.sequence += 1;

@@ -62,6 +62,12 @@ impl Edit {
         }
     }
 
+    /// Whether the state remembers the process. A process without a data directory has the epoch 0
+    /// and a name that no other process ever has, so only its flush needs to be remembered.
+    pub(crate) const fn leaves_its_name(&self) -> bool {
+        self.epoch > 0 || self.changes.flush.is_some() || self.changes.is_fence()
+    }
+
     /// Whether the edit asks for the version that its changes need.
     pub(crate) fn asks_enough(&self) -> bool {
         self.reader_version_min >= self.changes.reader_version_min()

@@ -44,6 +44,16 @@ impl Log {
         &self.state
     }
 
+    /// Returns the edits since the base with their sequences, oldest first.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u64, &Arc<Edit>)> {
+        (self.base_sequence() + 1..).zip(&self.edits)
+    }
+
+    /// The sequence before the first edit that this log has.
+    pub(crate) fn base_sequence(&self) -> u64 {
+        self.state.sequence - self.edits.len() as u64
+    }
+
     /// Whether the next object must begin with a snapshot.
     pub(crate) fn is_long(&self) -> bool {
         let bytes = || -> usize {

@@ -1,6 +1,6 @@
 //! The chains of all tenants, in the bucket and in the memory of this process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use duramen_bucket::{Author, Bucket, Chain, Claim, Created, Entry, WriterIdentity, chain, keys};
@@ -180,6 +180,52 @@ impl Manifests {
             Some(state) if state.horizon >= Some(to) => Ok(state),
             _ => self.commit(tenant, Commit::horizon(to)).await,
         }
+    }
+
+    /// Returns the blocks that edits above the sequence `since` have removed, with the sequences of
+    /// these edits, up to the state that this process knows.
+    ///
+    /// Requests: none if the edits that this process knows reach back so far. Else 1 GET for each
+    /// object further back, of some 64 edits each.
+    pub async fn removed_since(
+        &self,
+        tenant: TenantId,
+        since: u64,
+    ) -> Result<BTreeMap<BlockId, u64>, Error> {
+        let known = self.known(tenant);
+        let Some(log) = known.log() else {
+            return Ok(BTreeMap::new());
+        };
+
+        let mut removed = BTreeMap::new();
+        let mut note = |sequence: u64, edit: &Edit| {
+            let replace = edit.changes.replace.as_ref();
+            let blocks = replace.map_or(&[][..], |replace| &replace.remove);
+
+            if sequence > since {
+                removed.extend(blocks.iter().map(|block| (*block, sequence)));
+            }
+        };
+
+        for (sequence, edit) in log.numbered() {
+            note(sequence, edit);
+        }
+
+        let mut first = log.base_sequence();
+        while first > since {
+            let key = known.chain.key(first);
+            let entry = self.entry(&known, first).await?;
+            let tail = Tail::decode(&key, first, &entry.body)?;
+            let base = tail.base_sequence();
+
+            for (sequence, edit) in (base + 1..).zip(&tail.edits) {
+                note(sequence, edit);
+            }
+
+            first = base;
+        }
+
+        Ok(removed)
     }
 
     fn known(&self, tenant: TenantId) -> Arc<Known> {

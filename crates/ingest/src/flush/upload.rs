@@ -40,6 +40,9 @@ pub(super) async fn bring_up(
         flusher.metrics.rebuilds.inc();
         rebuilds += 1;
 
+        // Under one id, the bucket gets the same bytes only.
+        frozen.withdraw();
+
         if matches!(frozen.samples(), FrozenSamples::Staged(_)) {
             rebuild(flusher, head, frozen).await?;
             metadata = metadata::settle(flusher, head, std::slice::from_ref(frozen)).await?;
@@ -55,16 +58,16 @@ async fn bring_up_once(
 ) -> Result<Vec<BlockEntry>, Error> {
     match frozen.samples() {
         FrozenSamples::Memory(generation) if flusher.is_disk_low() => {
-            return from_memory(flusher, head, &generation, metadata).await;
+            return from_memory(flusher, head, frozen, &generation, metadata).await;
         }
         FrozenSamples::Memory(_) | FrozenSamples::Staged(_) => {}
     }
 
     match stage(flusher, head, frozen, metadata).await {
-        Ok(staged) => from_disk(flusher, head, &staged).await,
+        Ok(staged) => from_disk(flusher, head, frozen, &staged).await,
         Err(error) if error.is_full() => match frozen.samples() {
             FrozenSamples::Memory(generation) => {
-                from_memory(flusher, head, &generation, metadata).await
+                from_memory(flusher, head, frozen, &generation, metadata).await
             }
             FrozenSamples::Staged(_) => Err(error),
         },
@@ -72,21 +75,32 @@ async fn bring_up_once(
     }
 }
 
+/// Uploads staged blocks under new ids: while the store was away, those of the disk may have grown
+/// old, and the manifest takes no old block.
 async fn from_disk(
     flusher: &Flusher,
     head: &TenantHead,
+    frozen: &Frozen,
     staged: &[StagedBlock],
 ) -> Result<Vec<BlockEntry>, Error> {
-    for block in staged {
-        flusher.publisher.upload(head.id, block).await?;
+    let publisher = &flusher.publisher;
+    let mut entries = Vec::with_capacity(staged.len());
+
+    for (place, block) in staged.iter().enumerate() {
+        let mut block = block.clone();
+        block.entry.id = frozen.upload_id(place, || publisher.reserve(head.id));
+
+        publisher.upload(head.id, &block).await?;
+        entries.push(block.entry);
     }
 
-    Ok(staged.iter().map(|block| block.entry.clone()).collect())
+    Ok(entries)
 }
 
 async fn from_memory(
     flusher: &Flusher,
     head: &Arc<TenantHead>,
+    frozen: &Frozen,
     generation: &Arc<Generation>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
@@ -108,7 +122,13 @@ async fn from_memory(
 
     let mut entries = Vec::with_capacity(built.len());
 
-    for block in built {
+    // The blocks are built anew for each attempt, so they may differ.
+    frozen.withdraw();
+
+    for (place, mut block) in built.into_iter().enumerate() {
+        let publisher = &flusher.publisher;
+        block.entry.id = frozen.upload_id(place, || publisher.reserve(head.id));
+
         let entry = flusher.publisher.upload_from_memory(head.id, block).await?;
         entries.push(entry);
     }

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use duramen_blocks::StagedBlock;
-use duramen_model::{BlockEntry, FamilyMetadata, Labels, Order, TenantId, TenantName};
+use duramen_manifest::Reserved;
+use duramen_model::{BlockEntry, BlockId, FamilyMetadata, Labels, Order, TenantId, TenantName};
 use duramen_wal::Position;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
@@ -69,9 +70,11 @@ pub(crate) struct Frozen {
     samples: RwLock<FrozenSamples>,
     /// Its series, once it is staged.
     slots: OnceLock<RoaringBitmap>,
+    /// The ids under which its blocks are uploaded.
+    ids: Mutex<Vec<Reserved>>,
     /// The blocks that a commit has named. All of them are in the bucket, and the commit may have
     /// happened.
-    offered: OnceLock<Vec<BlockEntry>>,
+    offered: Mutex<Option<Vec<BlockEntry>>>,
 }
 
 /// Where the samples of a frozen generation are.
@@ -93,13 +96,31 @@ impl Frozen {
 
     /// Returns the blocks that a commit of this generation has named, if there was one. Only these
     /// blocks tell whether the commit has happened, so it must not be tried with others.
-    pub(crate) fn offered(&self) -> Option<&[BlockEntry]> {
-        self.offered.get().map(Vec::as_slice)
+    pub(crate) fn offered(&self) -> Option<Vec<BlockEntry>> {
+        self.offered.lock().clone()
     }
 
     /// Notes the blocks that a commit is about to name.
     pub(crate) fn offer(&self, blocks: &[BlockEntry]) {
-        let _ = self.offered.set(blocks.to_vec());
+        *self.offered.lock() = Some(blocks.to_vec());
+    }
+
+    /// Forgets the blocks and their ids after the manifest has refused the commit for good: the
+    /// blocks are uploaded again under new ids.
+    pub(crate) fn withdraw(&self) {
+        *self.offered.lock() = None;
+        self.ids.lock().clear();
+    }
+
+    /// Returns the id under which the block at `place` is uploaded, which is the same until
+    /// [`Frozen::withdraw`]. `reserve` makes a new id.
+    pub(crate) fn upload_id(&self, place: usize, reserve: impl Fn() -> Reserved) -> BlockId {
+        let mut ids = self.ids.lock();
+        while ids.len() <= place {
+            ids.push(reserve());
+        }
+
+        ids[place].id()
     }
 
     pub(crate) fn samples(&self) -> FrozenSamples {
@@ -231,7 +252,8 @@ impl TenantHead {
             first,
             samples,
             slots: OnceLock::new(),
-            offered: OnceLock::new(),
+            ids: Mutex::default(),
+            offered: Mutex::default(),
         });
 
         chain.frozen.push(Arc::clone(&frozen));

@@ -12,6 +12,7 @@ mod forgetting;
 mod full_disk;
 mod intake;
 mod kinds;
+mod late;
 mod limits;
 mod locks;
 mod memory;

@@ -1,5 +1,7 @@
 //! What a commit, a fence and a read promise.
 
+use std::collections::BTreeMap;
+
 use duramen_bucket::{Bucket, RetryPolicy};
 use duramen_manifest::{Commit, Error, Violation};
 use duramen_model::{BlockId, ErrorKind, TenantId, TimeRange};
@@ -524,4 +526,65 @@ async fn a_damaged_block_is_in_quarantine_until_it_goes() {
         .await
         .unwrap();
     assert!(state.quarantined.is_empty());
+}
+
+#[tokio::test]
+async fn what_late_edits_have_removed_is_found_however_far_back_it_is() {
+    let bucket = Bucket::memory(clock());
+    let manifests = process(&bucket, identity(0, 1));
+
+    for n in 1..=100 {
+        manifests
+            .commit(TENANT, flush(identity(0, 1), n))
+            .await
+            .unwrap();
+        let merged = u128::from(n) + 1_000;
+        manifests
+            .commit(TENANT, compaction(merged, &[u128::from(n)]))
+            .await
+            .unwrap();
+    }
+
+    let reader = process(&bucket, identity(0, 1));
+    assert!(reader.removed_since(TENANT, 0).await.unwrap().is_empty());
+
+    let state = reader.refresh(TENANT).await.unwrap();
+    assert_eq!(state.sequence, 200);
+
+    for since in [0, 1, 63, 64, 65, 128, 191, 192, 199, 200] {
+        let removed = reader.removed_since(TENANT, since).await.unwrap();
+        let expected: BTreeMap<_, _> = (1..=100_u64)
+            .map(|n| (BlockId(Ulid(u128::from(n))), 2 * n))
+            .filter(|(_, sequence)| *sequence > since)
+            .collect();
+
+        assert_eq!(removed, expected, "since {since}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_without_a_data_directory_leaves_no_name() {
+    let bucket = Bucket::memory(clock());
+    let writer = process(&bucket, identity(0, 1));
+    for n in 1..=2 {
+        writer
+            .commit(TENANT, flush(identity(0, 1), n))
+            .await
+            .unwrap();
+    }
+
+    let worker = process(&bucket, identity(5, 0));
+    let state = worker
+        .commit(TENANT, compaction(99, &[1, 2]))
+        .await
+        .unwrap();
+    assert_eq!(state.epochs.len(), 1);
+
+    // The flush of an import is remembered with its process: it may come only once.
+    let import = process(&bucket, identity(6, 0));
+    let state = import
+        .commit(TENANT, flush(identity(6, 0), 1))
+        .await
+        .unwrap();
+    assert_eq!(state.epochs.len(), 2);
 }
