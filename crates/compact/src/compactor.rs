@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duramen_blocks::Error;
-use duramen_manifest::State;
+use duramen_manifest::{Commit, State};
 use duramen_model::{BlockId, TenantId};
 use duramen_runtime::Clock;
+use duramen_source::Retention;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
@@ -14,7 +15,11 @@ use crate::execute::{Executor, damaged_input, with_causes};
 use crate::job::Job;
 use crate::plan::plan;
 use crate::policy::Policy;
+use crate::retention::expired;
 use crate::summary::{Failure, Summary};
+
+/// So many blocks are removed by one edit.
+pub const EXPIRED_AT_ONCE: usize = 1_000;
 
 /// Compacts tenants.
 #[derive(Debug)]
@@ -136,6 +141,28 @@ impl Compactor {
                 }
             }
         }
+    }
+
+    /// Removes the blocks that are beyond their retention from the manifest as it was seen last.
+    /// Returns how many there were.
+    ///
+    /// Requests: 1 PUT for each [`EXPIRED_AT_ONCE`] of them, as
+    /// [`duramen_manifest::Manifests::commit`] says.
+    pub async fn expire(&self, tenant: TenantId, retention: &Retention) -> Result<usize, Error> {
+        let manifests = self.executor.manifests();
+        let Some(state) = manifests.cached(tenant) else {
+            return Ok(0);
+        };
+
+        let expired = expired(state.blocks.values(), retention);
+
+        for blocks in expired.chunks(EXPIRED_AT_ONCE) {
+            let commit = Commit::replace(blocks.to_vec(), Vec::new());
+            manifests.commit(tenant, commit).await?;
+            info!(%tenant, blocks = blocks.len(), "blocks beyond their retention were removed");
+        }
+
+        Ok(expired.len())
     }
 
     /// Whether an input of a job is not live any more: another worker was first.

@@ -2,6 +2,7 @@
 //!
 //! The live blocks of a tenant's manifest come in. The files, in the order of the pipeline:
 //!
+//! - [`retention`]: which blocks are too old. Pure. They are removed before anything is merged.
 //! - [`policy`]: when blocks are merged.
 //! - [`window`]: the windows of time that no merge crosses. Pure.
 //! - `unit`: what a merge takes as a whole: a block, or all siblings of one output. Pure.
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod plan;
 pub mod policy;
 mod replaced;
+pub mod retention;
 pub mod rounds;
 pub mod summary;
 mod unit;

@@ -20,6 +20,7 @@ pub struct Metrics {
     oldest_window: Gauge,
     pub(crate) waits: Counter,
     pub(crate) collected: Counter,
+    pub(crate) expired: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,8 +92,13 @@ impl Metrics {
         );
         registry.register(
             "collected_blocks",
-            "Replaced blocks whose objects were deleted",
+            "Replaced and expired blocks whose objects were deleted",
             self.collected.clone(),
+        );
+        registry.register(
+            "expired_blocks",
+            "Blocks that were removed because all of their samples were beyond their retention",
+            self.expired.clone(),
         );
     }
 

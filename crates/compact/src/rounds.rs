@@ -1,4 +1,4 @@
-//! Compacts all tenants of a store, again and again.
+//! Compacts all tenants of a store, again and again. What is beyond its retention goes first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use duramen_block::META_FILE;
 use duramen_blocks::Error;
 use duramen_bucket::{Bucket, Tenants, keys};
-use duramen_model::{BlockEntry, TenantId};
+use duramen_limits::LimitsHandle;
+use duramen_model::{BlockEntry, TenantId, TenantName};
 use duramen_qos::{Account, Use};
 use parking_lot::Mutex;
 use tracing::warn;
@@ -21,6 +22,8 @@ pub struct Rounds {
     pub compactor: Compactor,
     pub bucket: Bucket,
     pub register: Arc<Tenants>,
+    /// How long each tenant's data is kept.
+    pub limits: LimitsHandle,
     pub settings: RoundSettings,
     /// The account that queries draw from too.
     pub memory: Arc<Account>,
@@ -48,17 +51,20 @@ pub struct RoundState {
 }
 
 impl Rounds {
-    /// Does all jobs of all tenants, and deletes what was replaced long enough ago. What fails for
-    /// a tenant is logged, and tried again in the next round.
+    /// Removes the blocks of all tenants that are beyond their retention, does all jobs, and
+    /// deletes what was removed or replaced long enough ago. What fails for a tenant is logged, and
+    /// tried again in the next round.
     ///
-    /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new. If there
+    /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new. If
+    /// blocks are beyond their retention: 1 PUT for each 1,000 of them, and another look. If there
     /// are jobs: those of [`Compactor::drain`], and another look. For each replaced block, once: 1
     /// DELETE for each of its files.
     pub async fn round(&self) {
         let mut backlog = Backlog::default();
 
         for tenant in self.register.all() {
-            if let Err(error) = self.of_tenant(tenant.id, &mut backlog).await {
+            let of_tenant = self.of_tenant(tenant.id, &tenant.name, &mut backlog);
+            if let Err(error) = of_tenant.await {
                 warn!(%error, tenant = %tenant.name, "the blocks of a tenant could not be merged");
             }
         }
@@ -66,8 +72,14 @@ impl Rounds {
         backlog.show(&self.metrics, self.compactor.clock().now_ms());
     }
 
-    async fn of_tenant(&self, tenant: TenantId, backlog: &mut Backlog) -> Result<(), Error> {
+    async fn of_tenant(
+        &self,
+        tenant: TenantId,
+        name: &TenantName,
+        backlog: &mut Backlog,
+    ) -> Result<(), Error> {
         self.look(tenant).await?;
+        self.expire(tenant, name).await?;
 
         if self.settings.merges && !self.compactor.known_jobs(tenant).is_empty() {
             self.merge(tenant).await?;
@@ -76,6 +88,22 @@ impl Rounds {
 
         backlog.add(&self.compactor.known_jobs(tenant));
         self.collect(tenant).await
+    }
+
+    /// Removes the blocks that are beyond their retention from the manifest.
+    async fn expire(&self, tenant: TenantId, name: &TenantName) -> Result<(), Error> {
+        let now_ms = self.compactor.clock().now_ms();
+        let Some(retention) = self.limits.of(name).retention.at(now_ms) else {
+            return Ok(());
+        };
+
+        let expired = self.compactor.expire(tenant, &retention).await?;
+        if expired > 0 {
+            self.metrics.expired.inc_by(expired as u64);
+            self.look(tenant).await?;
+        }
+
+        Ok(())
     }
 
     async fn merge(&self, tenant: TenantId) -> Result<(), Error> {

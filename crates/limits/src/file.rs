@@ -213,4 +213,55 @@ tenants:
             assert!(text.is_err(), "{rate}: {text:?}");
         }
     }
+
+    #[test]
+    fn data_is_kept_for_a_period_or_for_ever_and_not_for_minutes() {
+        let tenant = TenantName::parse("a").unwrap();
+        let now_ms = 1_700_000_000_000;
+        let day_ms = 86_400_000;
+
+        let kept = |retention: &str| {
+            let yaml = format!("tenants: {{a: {{retention: {retention}}}}}");
+            let file = parse(&yaml)?;
+            let kept = file.tenants[&tenant].retention.at(now_ms);
+            Ok::<_, Faults>(kept.map(|kept| (kept.earliest_ms(), kept.latest_ms())))
+        };
+
+        for (retention, from_ms) in [
+            ("{}", None),
+            ("{period: null}", None),
+            ("{period: 0}", None),
+            (
+                "{period: 1h}",
+                Some((now_ms - 3_600_000, now_ms - 3_600_000)),
+            ),
+            (
+                "{period: 100y}",
+                Some((now_ms - 36_500 * day_ms, now_ms - 36_500 * day_ms)),
+            ),
+            (
+                "{period: 9d, rules: [{selector: up, period: 2d}, {selector: '{a=~\"b|c\"}', period: 30d}]}",
+                Some((now_ms - 30 * day_ms, now_ms - 2 * day_ms)),
+            ),
+            (
+                "{rules: [{selector: up, period: 2d}]}",
+                Some((i64::MIN, now_ms - 2 * day_ms)),
+            ),
+        ] {
+            assert_eq!(kept(retention).unwrap(), from_ms, "{retention}");
+        }
+
+        for (retention, why) in [
+            ("{period: 59m}", "must be at least 1h"),
+            ("{period: -1h}", "duration"),
+            ("{period: 9999999999y}", "duration"),
+            ("{period: 30}", "30s, 5m or 1h30m"),
+            ("{rules: [{selector: 'up{', period: 2d}]}", "not a selector"),
+            ("{rules: [{selector: up}]}", "period"),
+            ("{rules: [{selector: up, period: 1m}]}", "rules[0].period"),
+        ] {
+            let faults = kept(retention).unwrap_err().to_string();
+            assert!(faults.contains(why), "{retention}: {faults}");
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! The limits of one tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_settings::{duration, size};
+use duramen_source::Retention;
 use serde::{Deserialize, Serialize};
+
+use crate::retention::{RetentionRule, kept_from_ms};
 
 /// All limits of one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +16,7 @@ pub struct Limits {
     pub ingest: IngestLimits,
     pub ha: HaLimits,
     pub query: QueryLimits,
+    pub retention: RetentionLimits,
 }
 
 /// Limits of the data that a tenant sends.
@@ -213,6 +218,37 @@ impl Default for QueryLimits {
             remote_read_samples_max: 50_000_000,
             partial_response: false,
         }
+    }
+}
+
+/// How long data is kept. A change counts for the next query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionLimits {
+    /// How long samples are kept, by their own times; null or 0 keeps them for ever. Queries show
+    /// nothing older. A block is deleted when all of it is older, so it may lie in the bucket for a
+    /// day longer, and for `compact.grace`. The shortest period is 1h, so that nobody writes `6m`
+    /// for six months.
+    #[serde(with = "duration::optional")]
+    pub period: Option<Duration>,
+    /// Other periods for some series, such as `[{selector: '{env="dev"}', period: 7d}]`. The first
+    /// rule whose selector matches a series counts, whether its period is longer or shorter than
+    /// `period`; a rule with 0 keeps its series for ever. A block with several periods is deleted
+    /// after the longest one. At most 100 rules.
+    pub rules: Vec<RetentionRule>,
+}
+
+impl RetentionLimits {
+    /// From which time on samples are kept, at `now_ms`. `None` if all are.
+    pub fn at(&self, now_ms: i64) -> Option<Retention> {
+        let rule = |rule: &RetentionRule| {
+            let matchers = Arc::clone(&rule.selector.matchers);
+            (matchers, kept_from_ms(Some(rule.period), now_ms))
+        };
+
+        let rules = self.rules.iter().map(rule).collect();
+        let retention = Retention::new(rules, kept_from_ms(self.period, now_ms));
+        (retention.latest_ms() > i64::MIN).then_some(retention)
     }
 }
 

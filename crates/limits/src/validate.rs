@@ -4,16 +4,42 @@ use std::time::Duration;
 
 use duramen_settings::Faults;
 
-use crate::{HaLimits, IngestLimits, Limits, QueryLimits};
+use crate::{HaLimits, IngestLimits, Limits, QueryLimits, RetentionLimits};
 
 /// The minimum of `failover_timeout`.
 const FAILOVER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// The shortest period for which data is kept.
+const RETENTION_MIN: Duration = Duration::from_hours(1);
+/// Each rule is compared with each series of a query that reaches back far.
+const RETENTION_RULES_MAX: usize = 100;
 
 /// Adds the faults of the limits under `key`.
 pub(crate) fn limits(limits: &Limits, key: &str, faults: &mut Faults) {
     ingest(&limits.ingest, &format!("{key}.ingest"), faults);
     ha(&limits.ha, &format!("{key}.ha"), faults);
     query(&limits.query, &format!("{key}.query"), faults);
+    retention(&limits.retention, &format!("{key}.retention"), faults);
+}
+
+fn retention(limits: &RetentionLimits, key: &str, faults: &mut Faults) {
+    let is_long = |period: Duration| period.is_zero() || period >= RETENTION_MIN;
+    let why = || {
+        let min = duramen_settings::duration::print(RETENTION_MIN);
+        format!("must be at least {min}; 0 keeps data for ever")
+    };
+
+    let period = limits.period.unwrap_or_default();
+    faults.check(is_long(period), format!("{key}.period"), why);
+
+    for (at, rule) in limits.rules.iter().enumerate() {
+        let key = format!("{key}.rules[{at}].period");
+        faults.check(is_long(rule.period), key, why);
+    }
+
+    let why = || format!("must have at most {RETENTION_RULES_MAX} rules");
+    let fits = limits.rules.len() <= RETENTION_RULES_MAX;
+    faults.check(fits, format!("{key}.rules"), why);
 }
 
 fn ingest(limits: &IngestLimits, key: &str, faults: &mut Faults) {

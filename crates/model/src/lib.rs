@@ -7,12 +7,14 @@
 //! - Owners and identities: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks
 //!   and series ([`ids`]).
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
-//!   manifest to queries, with the flushes that it stands for ([`content`], [`order`]).
+//!   manifest to queries, with the flushes that it stands for ([`content`], [`order`]). What is
+//!   taken away again: [`Deletion`] ([`deletion`]).
 //! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
 //!   [`ErrorKind`] ([`error`]).
 
 pub mod block;
 pub mod content;
+pub mod deletion;
 pub mod duration;
 pub mod error;
 pub mod exemplar;
@@ -32,6 +34,7 @@ pub mod time;
 
 pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds};
 pub use content::Content;
+pub use deletion::{Deletion, ValueOp, ValueTest};
 pub use error::ErrorKind;
 pub use exemplar::Exemplar;
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, ResetHint, Span};

@@ -291,13 +291,15 @@ impl Querier {
     }
 
     /// Returns the source that all reads of one request share. With `left_out`, it notes there the
-    /// blocks that it leaves out.
+    /// blocks that it leaves out. It shows nothing beyond the tenant's retention.
     fn view(&self, asker: &Asker, left_out: Option<Arc<LeftOut>>) -> Arc<dyn SeriesSource> {
-        Arc::new(RequestView::new(
+        let view = RequestView::new(
             Arc::clone(&self.source),
             Arc::clone(&asker.tenants),
             left_out,
-        ))
+        );
+
+        Arc::new(view.keeping(asker.limits.retention.at(self.clock.now_ms())))
     }
 
     fn context(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, TenantId};
 use duramen_source::{
-    Error, LeftOut, PresenceStream, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, UndecodedStream, Views,
+    Error, LeftOut, PresenceStream, RetainedSource, Retention, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
 };
 use tokio::sync::OnceCell;
 
@@ -22,6 +22,8 @@ pub struct RequestView {
     tenants: Arc<[TenantId]>,
     /// Notes the blocks that a partial answer leaves out. Without it, answers are complete.
     left_out: Option<Arc<LeftOut>>,
+    /// What is too old is not in the view.
+    retention: Option<Arc<Retention>>,
     view: OnceCell<Arc<dyn SeriesSource>>,
 }
 
@@ -36,14 +38,30 @@ impl RequestView {
             of,
             tenants,
             left_out,
+            retention: None,
             view: OnceCell::new(),
         }
     }
 
+    /// The same view without what is beyond `retention`.
+    #[must_use]
+    pub fn keeping(self, retention: Option<Retention>) -> Self {
+        Self {
+            retention: retention.map(Arc::new),
+            ..self
+        }
+    }
+
     async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
-        self.view
-            .get_or_try_init(|| self.of.view(&self.tenants, self.left_out.as_ref()))
-            .await
+        let take = async || {
+            let view = self.of.view(&self.tenants, self.left_out.as_ref()).await?;
+            Ok(match &self.retention {
+                None => view,
+                Some(retention) => Arc::new(RetainedSource::new(view, Arc::clone(retention))),
+            })
+        };
+
+        self.view.get_or_try_init(take).await
     }
 }
 

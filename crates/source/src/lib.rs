@@ -10,20 +10,27 @@
 //! - [`undecoded`]: batches that their receiver decodes.
 //! - [`merge`]: combines several parts to one source, for queries and for compactions.
 //! - [`presence`]: whether series are present, told without their samples.
+//! - [`masked`], [`retained`]: a source without what was deleted, or without what is too old. `cut`:
+//!   which samples these are.
 //! - [`left_out`]: which parts a partial answer leaves out.
 //! - [`memory`]: a source for tests.
 
 mod answer;
 pub mod batch;
+mod cut;
 pub mod error;
 pub mod get_limit;
 pub mod head;
+#[cfg(test)]
+mod hiding;
 pub mod left_out;
+pub mod masked;
 pub mod memory;
 pub mod merge;
 pub mod presence;
 pub mod reads;
 pub mod request;
+pub mod retained;
 mod source;
 pub mod undecoded;
 pub mod view;
@@ -36,11 +43,13 @@ pub use error::Error;
 pub use get_limit::{GetLimit, GetPermit};
 pub use head::{FlushedPosition, HeadSnapshot, Heads, Part};
 pub use left_out::LeftOut;
+pub use masked::MaskedSource;
 pub use memory::MemorySource;
 pub use merge::MergeSource;
 pub use presence::{Presence, PresenceBatch, PresenceBatchBuilder, PresenceStream, Trace, Tracer};
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
+pub use retained::{RetainedSource, Retention};
 pub use source::SeriesSource;
 pub use undecoded::{UndecodedBatch, UndecodedStream};
 pub use view::{Unchanging, Views};

@@ -7,6 +7,7 @@ mod entries;
 mod execute;
 mod mortal;
 mod plan;
+mod retention;
 mod rounds;
 mod sets;
 mod store;

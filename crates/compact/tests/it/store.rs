@@ -8,6 +8,7 @@ use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{Blocks, MemoryBlock, MergeOptions, Publisher, Staging};
 use duramen_bucket::{Bucket, Tenants, WriterIdentity, keys};
 use duramen_compact::{Compactor, Executor, Metrics, Policy, RoundSettings, RoundState, Rounds};
+use duramen_limits::LimitsHandle;
 use duramen_manifest::{Commit, Flushed, Manifests, State};
 use duramen_metrics::Counter;
 use duramen_model::{
@@ -132,6 +133,7 @@ impl Process {
             compactor: self.compactor,
             bucket: self.bucket,
             register: Arc::new(register),
+            limits: LimitsHandle::default(),
             settings: RoundSettings {
                 merges,
                 memory_bytes: 1 << 20,

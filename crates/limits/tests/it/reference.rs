@@ -13,10 +13,11 @@ const PAGE: &str = concat!(
 );
 
 /// The sections of the file and their types.
-const SECTIONS: [(&str, &str); 3] = [
+const SECTIONS: [(&str, &str); 4] = [
     ("ingest", "IngestLimits"),
     ("ha", "HaLimits"),
     ("query", "QueryLimits"),
+    ("retention", "RetentionLimits"),
 ];
 
 const HEAD: &str = "# The limits file
@@ -35,6 +36,7 @@ tenants:
   team-a:
     ingest: {series_max: 5000000, samples_per_second: 200000}
     query: {timeout: 5m}
+    retention: {period: 400d, rules: [{selector: '{env=\"dev\"}', period: 7d}]}
 ```
 
 Durations are as in PromQL (`30s`, `1h30m`), and sizes have a unit (`64MiB`, `512KiB`). `null` means no limit, for the keys that say so. `GET /api/v1/limits` returns the limits of the

@@ -14,6 +14,7 @@ mod names;
 mod no_gap;
 mod outage;
 mod power_loss;
+mod retention;
 mod siblings;
 mod system;
 mod turnstile;

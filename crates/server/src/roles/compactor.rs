@@ -48,6 +48,7 @@ pub(crate) fn start(
         compactor: Compactor::new(executor, Policy::default()),
         bucket: shared.bucket.clone(),
         register: Arc::clone(&shared.register),
+        limits: shared.limits(),
         settings: RoundSettings {
             merges: config.compact.merge,
             memory_bytes,
