@@ -55,14 +55,14 @@ impl Retention {
     }
 
     /// The time from which on the series with these labels is kept.
-    fn from_ms(&self, encoded: &[u8]) -> i64 {
+    fn kept_from_ms(&self, encoded: &[u8]) -> i64 {
         let mut rules = self.rules.iter();
         let rule = rules.find(|(matchers, _)| passes(matchers, encoded));
         rule.map_or(self.others_ms, |(_, from_ms)| *from_ms)
     }
 
     fn hidden(&self, encoded: &[u8], range: TimeRange) -> Hidden {
-        let expired = TimeRange::new(i64::MIN, self.from_ms(encoded));
+        let expired = TimeRange::new(i64::MIN, self.kept_from_ms(encoded));
         let cut = expired.map(|range| Cut { range, value: None });
         Hidden::of(cut, range)
     }
@@ -106,7 +106,9 @@ impl RetainedSource {
     async fn kept_summaries(&self, kept: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
         let mut all = self.source.summaries(kept).await?;
         if self.reaches(kept.range) {
-            all.retain(|series| series.last_ms >= self.retention.from_ms(series.labels.encoded()));
+            all.retain(|series| {
+                series.last_ms >= self.retention.kept_from_ms(series.labels.encoded())
+            });
         }
 
         Ok(all)
@@ -190,7 +192,7 @@ impl SeriesSource for RetainedSource {
         let mut all = self.source.exemplars(&kept).await?;
         if self.reaches(kept.range) {
             for series in &mut all {
-                let from_ms = self.retention.from_ms(series.labels.encoded());
+                let from_ms = self.retention.kept_from_ms(series.labels.encoded());
                 series.exemplars.retain(|one| one.ts_ms >= from_ms);
             }
 
