@@ -1,12 +1,11 @@
 //! Blocks beyond their retention go, and only those.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_bucket::Bucket;
 use duramen_compact::Policy;
-use duramen_limits::{Limits, LimitsFile, LimitsHandle, RetentionLimits};
+use duramen_limits::{Limits, LimitsFile, LimitsHandle};
 use duramen_qos::Account;
 use duramen_runtime::MockClock;
 use serde_json::json;
@@ -91,12 +90,7 @@ async fn the_objects_go_after_the_grace() {
     rounds.round().await;
     let before = observer.state().await;
 
-    let mut own = Limits::default();
-    own.retention = RetentionLimits {
-        period: Some(Duration::from_hours(24)),
-        ..RetentionLimits::default()
-    };
-    rounds.limits = LimitsHandle::new(own, HashMap::new());
+    rounds.limits = limits(&json!({"period": "1d"}));
     rounds.round().await;
 
     let after = observer.state().await;
