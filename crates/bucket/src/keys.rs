@@ -15,6 +15,9 @@ pub const TENANTS: &str = "tenants";
 /// The prefix of the chain that tells who writes to the store, with one object for each slot.
 pub const CLAIMS: &str = "claims";
 
+/// The prefix of the objects by which workers show that they live.
+pub const WORKERS: &str = "workers";
+
 /// Formats a slot number for a key. It has 20 digits, so that keys sort like numbers and every
 /// `u64` fits.
 pub fn slot(number: u64) -> String {
@@ -59,6 +62,21 @@ pub fn manifest_snapshot_part(
 /// The key of a hint to the newest edits.
 pub fn manifest_boundary(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest-boundary")
+}
+
+/// The object by which a worker shows that it lives.
+pub fn worker(worker: ulid::Ulid) -> Path {
+    Path::from_iter([WORKERS, &worker.to_string()])
+}
+
+/// The prefix of the claims of a tenant's jobs.
+pub fn jobs(tenant: TenantId) -> Path {
+    self::tenant(tenant).join("jobs")
+}
+
+/// The claim of one job, in one attempt. A later attempt takes the job over.
+pub fn job(tenant: TenantId, digest: &str, attempt: u32) -> Path {
+    jobs(tenant).join(digest).join(format!("{attempt:010}"))
 }
 
 /// The prefix of a tenant's chain of HA elections.

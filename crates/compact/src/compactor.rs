@@ -26,9 +26,12 @@ pub const EXPIRED_AT_ONCE: usize = 1_000;
 pub struct Compactor {
     executor: Executor,
     policy: Policy,
-    /// The damaged blocks, which no job takes any more.
+    /// The damaged blocks that the manifest could not be told about, which no job takes any more.
     held: Mutex<BTreeMap<TenantId, BTreeSet<BlockId>>>,
 }
+
+/// How often one call does jobs again whose outputs came too late.
+const LATE_MAX: usize = 3;
 
 /// What becomes of a job.
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl Compactor {
     fn jobs(&self, tenant: TenantId, state: &State, set_aside: &BTreeSet<BlockId>) -> Vec<Job> {
         let mut held = self.held.lock().get(&tenant).cloned().unwrap_or_default();
         held.extend(set_aside);
+        held.extend(state.quarantined.keys());
 
         let now_ms = self.clock().now_ms();
         plan(state.blocks.values(), &held, &self.policy, now_ms)
@@ -91,11 +95,12 @@ impl Compactor {
     /// Does the jobs of a tenant that `wanted` lets pass, until there is none. `notice` learns what
     /// becomes of each.
     ///
-    /// A job that fails ends nothing, and the rest goes on. A damaged input is left alone from then
-    /// on in this process. If no input is damaged, all of them are left alone in this call.
+    /// A job that fails ends nothing, and the rest goes on. A damaged input goes into the quarantine
+    /// of the manifest, so no process takes it again. If no input is damaged, all of them are left
+    /// alone in this call. A job whose outputs come too late is done again with new ones.
     ///
     /// Requests: those of [`Compactor::plan`] before each job and once at the end, and those of
-    /// [`Executor::run`] for each job.
+    /// [`Executor::run`] for each job, and of a commit for each damaged input.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -107,6 +112,7 @@ impl Compactor {
     ) -> Result<Summary, Error> {
         let mut summary = Summary::default();
         let mut set_aside = BTreeSet::new();
+        let mut late = 0;
 
         loop {
             let jobs = self.plan_without(tenant, &set_aside).await?;
@@ -133,8 +139,12 @@ impl Compactor {
                     summary.lost += 1;
                     notice(Event::Lost(&job));
                 }
+                Err(error) if error.is_behind_horizon() && late < LATE_MAX => {
+                    warn!(%tenant, %error, "merged blocks come too late; they are made again");
+                    late += 1;
+                }
                 Err(error) => {
-                    let failure = self.give_up(tenant, &job, &error);
+                    let failure = self.give_up(tenant, &job, &error).await;
                     set_aside.extend(&failure.held);
                     notice(Event::Failed(&job, &failure));
                     summary.failed.push(failure);
@@ -171,15 +181,15 @@ impl Compactor {
         Ok(job.ids().any(|id| !state.blocks.contains_key(&id)))
     }
 
-    /// Notes why a job failed, and which input is damaged.
-    fn give_up(&self, tenant: TenantId, job: &Job, error: &Error) -> Failure {
+    /// Notes why a job failed, and tells the manifest which input is damaged.
+    async fn give_up(&self, tenant: TenantId, job: &Job, error: &Error) -> Failure {
         let damaged = damaged_input(job, error);
         let reason = with_causes(error);
         let job_id = job.digest();
 
         if let Some(block) = damaged {
-            warn!(%tenant, %block, window = %job.window, reason, "a block is damaged: it is not merged until the next start");
-            self.held.lock().entry(tenant).or_default().insert(block);
+            warn!(%tenant, %block, window = %job.window, reason, "a block is damaged: it is not merged any more");
+            self.quarantine(tenant, block, &reason).await;
         } else {
             warn!(%tenant, job = %job_id, window = %job.window, reason, "blocks could not be merged");
         }
@@ -188,6 +198,17 @@ impl Compactor {
             job: job_id.to_string(),
             reason,
             held: damaged.map_or_else(|| job.ids().collect(), |block| vec![block]),
+        }
+    }
+
+    /// Puts a damaged block into the quarantine of the manifest. If that fails, this process alone
+    /// leaves it alone, and the next one finds it again.
+    async fn quarantine(&self, tenant: TenantId, block: BlockId, reason: &str) {
+        let commit = Commit::quarantine(block, reason);
+
+        if let Err(error) = self.executor.manifests().commit(tenant, commit).await {
+            warn!(%tenant, %block, %error, "the manifest was not told that a block is damaged");
+            self.held.lock().entry(tenant).or_default().insert(block);
         }
     }
 }

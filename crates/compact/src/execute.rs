@@ -15,7 +15,7 @@ use duramen_block::BlockWriter;
 use duramen_blocks::staged::StagingDir;
 use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, Publisher, Staging, merge};
 use duramen_bucket::{Bucket, keys};
-use duramen_manifest::{Commit, Manifests};
+use duramen_manifest::{Commit, Manifests, Reserved};
 use duramen_model::{BlockEntry, BlockId, ErrorKind, TenantId};
 use duramen_runtime::Clock;
 use duramen_source::Reads;
@@ -34,8 +34,15 @@ pub struct Executor {
     options: MergeOptions,
 }
 
-/// The places of the outputs on the disk. A block that is not wanted any more is removed with it.
-type Places = Arc<Mutex<BTreeMap<BlockId, Arc<StagingDir>>>>;
+/// The outputs of a job: their places on the disk, and their ids, which are reserved until the
+/// commit. A block that is not wanted any more is removed with its place.
+type Places = Arc<Mutex<BTreeMap<BlockId, Place>>>;
+
+#[derive(Debug)]
+struct Place {
+    directory: Arc<StagingDir>,
+    _reserved: Reserved,
+}
 
 impl Executor {
     /// `staging` must belong to this executor alone.
@@ -99,14 +106,19 @@ impl Executor {
 
         let layout = job.window.layout();
         let staging = self.staging.clone();
-        let clock = Arc::clone(&self.clock);
+        let manifests = self.manifests.clone();
         let places = Arc::clone(places);
 
         let create = move || {
-            let id = BlockId(clock.new_ulid());
-            let place = staging.place(id);
-            let writer = BlockWriter::create(staging.disk(), place.path(), layout.clone())?;
+            let reserved = manifests.reserve(tenant);
+            let id = reserved.id();
+            let directory = staging.place(id);
+            let writer = BlockWriter::create(staging.disk(), directory.path(), layout.clone())?;
 
+            let place = Place {
+                directory,
+                _reserved: reserved,
+            };
             places.lock().insert(id, place);
             Ok((id, writer))
         };
@@ -122,8 +134,13 @@ impl Executor {
         entry: &BlockEntry,
         places: &Places,
     ) -> Result<(), Error> {
-        let place = places.lock().remove(&entry.id).ok_or(Error::Stopped)?;
-        let staged = self.staging.stage(entry.clone(), place).await?;
+        let directory = {
+            let places = places.lock();
+            let place = places.get(&entry.id).ok_or(Error::Stopped)?;
+            Arc::clone(&place.directory)
+        };
+
+        let staged = self.staging.stage(entry.clone(), directory).await?;
         self.publisher.upload(tenant, &staged).await
     }
 }

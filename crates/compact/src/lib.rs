@@ -12,28 +12,41 @@
 //! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
 //!   came of them.
 //!
-//! - [`rounds`]: all tenants of a store, again and again. `replaced`: blocks that merges have
-//!   replaced, which stay in the bucket until no query can read them. [`metrics`]: what is counted.
+//! - [`rounds`]: all tenants of a store, again and again. [`metrics`]: what is counted.
+//!
+//! What nothing needs any more goes:
+//!
+//! - [`replaced`]: blocks that merges have replaced while this process looked on. Pure.
+//! - `litter`: what lies in the folder of a tenant. Pure. `held`: which blocks must stay. Pure.
+//! - [`worker`]: the name of a process, and the time of the store.
+//! - [`collector`]: deletes the objects of a tenant that nothing needs.
 
+pub mod collector;
 pub mod compactor;
 pub mod execute;
+mod held;
 pub mod job;
+mod litter;
 pub mod metrics;
 pub mod plan;
 pub mod policy;
-mod replaced;
+pub mod replaced;
 pub mod retention;
 pub mod rounds;
 pub mod summary;
 mod unit;
 pub mod window;
+pub mod worker;
 
+pub use collector::{Collected, Collector, CollectorSettings};
 pub use compactor::{Compactor, Event};
 pub use execute::Executor;
 pub use job::{Digest, Job, Level};
 pub use metrics::Metrics;
 pub use plan::plan;
 pub use policy::Policy;
+pub use replaced::Replaced;
 pub use rounds::{RoundSettings, RoundState, Rounds};
 pub use summary::{Failure, Summary};
 pub use window::{Span, Window};
+pub use worker::{StoreTime, Worker};

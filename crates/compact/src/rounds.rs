@@ -1,5 +1,6 @@
 //! Compacts all tenants of a store, again and again. What is beyond its retention goes first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub struct Rounds {
     pub state: RoundState,
 }
 
+/// A manifest is looked at so often in the time that replaced blocks stay.
+const LOOKS: u32 = 4;
+
 /// How a round is done.
 #[derive(Clone, Debug)]
 pub struct RoundSettings {
@@ -47,7 +51,16 @@ pub struct RoundSettings {
 /// What rounds remember of earlier ones.
 #[derive(Debug, Default)]
 pub struct RoundState {
-    replaced: Mutex<Replaced>,
+    replaced: Replaced,
+    /// When each tenant's manifest was looked at, on the monotonic clock.
+    looked: Mutex<BTreeMap<TenantId, Duration>>,
+}
+
+impl RoundState {
+    /// What is seen of blocks that go, for a collector of this process.
+    pub const fn replaced(&self) -> &Replaced {
+        &self.replaced
+    }
 }
 
 impl Rounds {
@@ -55,9 +68,10 @@ impl Rounds {
     /// deletes what was removed or replaced long enough ago. What fails for a tenant is logged, and
     /// tried again in the next round.
     ///
-    /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new. If
-    /// blocks are beyond their retention: 1 PUT for each 1,000 of them, and another look. If there
-    /// are jobs: those of [`Compactor::drain`], and another look. For each replaced block, once: 1
+    /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new; none if
+    /// the last look was less than a quarter of the grace ago and left no job. If blocks are beyond
+    /// their retention: 1 PUT for each 1,000 of them, and another look. If there are jobs: those of
+    /// [`Compactor::drain`], and another look. For each replaced block, once: 1
     /// DELETE for each of its files.
     pub async fn round(&self) {
         let mut backlog = Backlog::default();
@@ -78,7 +92,10 @@ impl Rounds {
         name: &TenantName,
         backlog: &mut Backlog,
     ) -> Result<(), Error> {
-        self.look(tenant).await?;
+        if self.must_look(tenant) {
+            self.look(tenant).await?;
+        }
+
         self.expire(tenant, name).await?;
 
         if self.settings.merges && !self.compactor.known_jobs(tenant).is_empty() {
@@ -106,6 +123,16 @@ impl Rounds {
         Ok(())
     }
 
+    /// Whether something may have happened that this process does not know. What it commits itself,
+    /// it knows. It must see what others replace long before they may delete it.
+    fn must_look(&self, tenant: TenantId) -> bool {
+        let looked = self.state.looked.lock().get(&tenant).copied();
+        let now = self.compactor.clock().monotonic();
+        let is_stale = looked.is_none_or(|looked| now >= looked + self.settings.grace / LOOKS);
+
+        is_stale || !self.compactor.known_jobs(tenant).is_empty()
+    }
+
     async fn merge(&self, tenant: TenantId) -> Result<(), Error> {
         let Ok(_memory) = self.memory.take(Use::Query, self.settings.memory_bytes) else {
             self.metrics.waits.inc();
@@ -122,18 +149,15 @@ impl Rounds {
         let state = self.compactor.refresh(tenant).await?;
         let now = self.compactor.clock().monotonic();
 
-        self.state.replaced.lock().look(tenant, &state, now);
+        self.state.replaced.look(tenant, &state, now);
+        self.state.looked.lock().insert(tenant, now);
         Ok(())
     }
 
     /// Deletes the objects of blocks that were replaced long enough ago.
     async fn collect(&self, tenant: TenantId) -> Result<(), Error> {
         let now = self.compactor.clock().monotonic();
-        let due = self
-            .state
-            .replaced
-            .lock()
-            .due(tenant, now, self.settings.grace);
+        let due = self.state.replaced.due(tenant, now, self.settings.grace);
 
         for entry in due {
             // The objects of a block of another tenant are that tenant's.
@@ -142,7 +166,7 @@ impl Rounds {
                 self.metrics.collected.inc();
             }
 
-            self.state.replaced.lock().forget(tenant, entry.id);
+            self.state.replaced.forget(tenant, entry.id);
         }
 
         Ok(())

@@ -150,7 +150,7 @@ impl Process {
     }
 }
 
-fn written(samples: &Answer) -> BlockWriter {
+pub(crate) fn written(samples: &Answer) -> BlockWriter {
     let mut series: BTreeMap<u8, (Vec<i64>, Vec<f64>)> = BTreeMap::new();
     for ((name, ts_ms), value) in samples {
         let (times, values) = series.entry(*name).or_default();

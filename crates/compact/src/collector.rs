@@ -1,0 +1,269 @@
+//! Deletes the objects of a store that nothing needs.
+//!
+//! ```text
+//! one LIST of a tenant's folder ──► what nobody holds (`held`) ──► the horizon, if it must rise ──► DELETEs
+//! ```
+//!
+//! - A block that no state has ever named may be about to come. So the horizon of the manifest is
+//!   raised above it first: then no edit can name it any more.
+//! - A block that an edit has removed never comes back: an edit that adds it again is that of a flush
+//!   with an earlier number, or of a merge whose inputs are not live. Both are illegal. It goes once
+//!   the edit is older than the longest query.
+//!
+//! Ages are by the clock of the store, which every process sees in the times of the objects. The
+//! clock of the own process can only make the horizon lower. So any number of collectors may run,
+//! and any of them may stop at any point: the next one does what is left.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use duramen_blocks::Error;
+use duramen_bucket::{Bucket, keys};
+use duramen_manifest::{Manifests, State};
+use duramen_model::{BlockId, TenantId};
+use duramen_runtime::Clock;
+use object_store::ObjectMeta;
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::held::{Fate, Held};
+use crate::litter::Litter;
+use crate::replaced::Replaced;
+use crate::worker::{StoreTime, Worker};
+
+/// Collects what nothing needs.
+#[derive(Debug)]
+pub struct Collector {
+    bucket: Bucket,
+    manifests: Manifests,
+    worker: Worker,
+    settings: CollectorSettings,
+    /// What this process has seen of blocks that went.
+    replaced: Replaced,
+}
+
+/// When objects are deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct CollectorSettings {
+    /// An object that no manifest names goes when it is so old: longer than any upload with its
+    /// commit takes.
+    pub age: Duration,
+    /// A replaced block goes so long after its edit: longer than any query takes.
+    pub grace: Duration,
+}
+
+/// What was deleted of a tenant, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Collected {
+    /// Blocks that no manifest has named.
+    pub unnamed_blocks: u64,
+    /// Blocks that merges have replaced.
+    pub replaced_blocks: u64,
+    /// Claims of jobs.
+    pub claims: u64,
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+impl Collected {
+    pub fn is_empty(&self) -> bool {
+        self.objects == 0
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.unnamed_blocks += other.unnamed_blocks;
+        self.replaced_blocks += other.replaced_blocks;
+        self.claims += other.claims;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What is to be deleted.
+#[derive(Debug, Default)]
+struct Doomed {
+    unnamed: BTreeMap<BlockId, Vec<ObjectMeta>>,
+    replaced: BTreeMap<BlockId, Vec<ObjectMeta>>,
+    claims: Vec<ObjectMeta>,
+}
+
+impl Collector {
+    /// `replaced` is what this process sees of blocks that go, if it serves queries.
+    pub const fn new(
+        bucket: Bucket,
+        manifests: Manifests,
+        worker: Worker,
+        settings: CollectorSettings,
+        replaced: Replaced,
+    ) -> Self {
+        Self {
+            bucket,
+            manifests,
+            worker,
+            settings,
+            replaced,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &**self.bucket.clock()
+    }
+
+    /// Asks the store for its time, for the tenants of one cycle, and deletes the objects of workers
+    /// that are gone.
+    ///
+    /// Requests: 1 PUT and 1 LIST, and 1 DELETE for each worker that is gone.
+    pub async fn begin(&self) -> Result<StoreTime, Error> {
+        let time = self.worker.store_time().await?;
+
+        for (worker, at_ms) in &time.workers {
+            if self.is_old(*at_ms, time.now_ms) {
+                self.bucket.delete(&keys::worker(*worker)).await?;
+            }
+        }
+
+        Ok(time)
+    }
+
+    /// Ends a cycle. 1 DELETE.
+    pub async fn end(&self) -> Result<(), Error> {
+        Ok(self.worker.leave().await?)
+    }
+
+    /// Returns what [`Collector::collect`] would delete if the time in the store is `now_ms`.
+    ///
+    /// Requests: 1 LIST for each 1,000 objects of the tenant, those of [`Manifests::refresh`], and, if
+    /// some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
+    /// [`CollectorSettings::age`].
+    pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
+        let litter = self.litter(tenant).await?;
+        let state = self.manifests.refresh(tenant).await?;
+        let doomed = self.doomed(tenant, &litter, &state, now_ms).await?;
+
+        Ok(doomed.counted())
+    }
+
+    /// Deletes what nothing needs in the folder of a tenant.
+    ///
+    /// Requests: those of [`Collector::plan`]; if there are blocks that nothing names and the horizon
+    /// is not above them, those of [`Manifests::commit`]; 1 DELETE for each object that goes.
+    ///
+    /// # Errors
+    /// What was not deleted is left to the next call.
+    pub async fn collect(&self, tenant: TenantId, time: &StoreTime) -> Result<Collected, Error> {
+        let litter = self.litter(tenant).await?;
+        let state = self.manifests.refresh(tenant).await?;
+        let mut doomed = self.doomed(tenant, &litter, &state, time.now_ms).await?;
+
+        let newest = doomed.unnamed.last_key_value().map(|(block, _)| *block);
+        if newest.is_some_and(|newest| !state.is_behind_horizon(newest)) {
+            let horizon = self.oldest_to_come(time.now_ms);
+            let state = self.manifests.raise_horizon(tenant, horizon).await?;
+
+            // Before the horizon was there, an edit may have named one of them.
+            doomed = self.doomed(tenant, &litter, &state, time.now_ms).await?;
+            doomed
+                .unnamed
+                .retain(|block, _| state.is_behind_horizon(*block));
+        }
+
+        for object in doomed.objects() {
+            self.bucket.delete(&object.location).await?;
+        }
+
+        Ok(doomed.counted())
+    }
+
+    async fn litter(&self, tenant: TenantId) -> Result<Litter, Error> {
+        let objects = self.bucket.list(&keys::tenant(tenant), None).await?;
+        Ok(Litter::sort(tenant, objects))
+    }
+
+    /// Returns what nobody holds.
+    async fn doomed(
+        &self,
+        tenant: TenantId,
+        litter: &Litter,
+        state: &State,
+        now_ms: i64,
+    ) -> Result<Doomed, Error> {
+        let age_ms = whole_ms(self.settings.age);
+        let grace_ms = whole_ms(self.settings.grace);
+        let is_live = |block: &BlockId| state.blocks.contains_key(block);
+
+        // Blocks that are all live need no look at the edits.
+        let removed = match litter.blocks.keys().all(is_live) {
+            true => BTreeMap::new(),
+            false => {
+                let since = litter.settled(now_ms, age_ms.max(grace_ms));
+                self.manifests.removed_since(tenant, since).await?
+            }
+        };
+
+        let now = self.clock().monotonic();
+        let held = Held {
+            tenant,
+            state,
+            removed: &removed,
+            settled: litter.settled(now_ms, grace_ms),
+            seen: self.replaced.waiting(tenant, now, self.settings.grace),
+        };
+
+        let oldest_to_come = self.oldest_to_come(now_ms);
+        let mut doomed = Doomed::default();
+
+        for (block, objects) in &litter.blocks {
+            match held.fate(*block) {
+                Fate::Replaced => doomed.replaced.insert(*block, objects.clone()),
+                Fate::Unnamed if *block < oldest_to_come => {
+                    doomed.unnamed.insert(*block, objects.clone())
+                }
+                Fate::Held | Fate::Unnamed => None,
+            };
+        }
+
+        let claims = litter.claims.iter();
+        let old = claims.filter(|claim| self.is_old(modified_ms(claim), now_ms));
+        doomed.claims = old.cloned().collect();
+
+        Ok(doomed)
+    }
+
+    /// The horizon: blocks with smaller ids are too old to come.
+    fn oldest_to_come(&self, now_ms: i64) -> BlockId {
+        // A clock that is ahead would refuse the blocks of all others.
+        let now_ms = now_ms.min(self.clock().now_ms());
+        let oldest_ms = now_ms.saturating_sub(whole_ms(self.settings.age));
+
+        BlockId(Ulid::from_parts(u64::try_from(oldest_ms).unwrap_or(0), 0))
+    }
+
+    fn is_old(&self, at_ms: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(at_ms) >= whole_ms(self.settings.age)
+    }
+}
+
+impl Doomed {
+    fn objects(&self) -> impl Iterator<Item = &ObjectMeta> {
+        let blocks = self.unnamed.values().chain(self.replaced.values());
+        blocks.flatten().chain(&self.claims)
+    }
+
+    fn counted(&self) -> Collected {
+        Collected {
+            unnamed_blocks: self.unnamed.len() as u64,
+            replaced_blocks: self.replaced.len() as u64,
+            claims: self.claims.len() as u64,
+            objects: self.objects().count() as u64,
+            bytes: self.objects().map(|object| object.size).sum(),
+        }
+    }
+}
+
+fn modified_ms(object: &ObjectMeta) -> i64 {
+    object.last_modified.timestamp_millis()
+}
+
+fn whole_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,278 @@
+//! What is collected, when, and with how many requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_blocks::{MemoryBlock, Publisher};
+use duramen_bucket::{Bucket, Config, RetryPolicy, keys};
+use duramen_compact::{Collected, Collector, CollectorSettings, Policy, Replaced, Worker};
+use duramen_manifest::Commit;
+use duramen_model::{BlockEntry, BlockId, Content, Order, WriterId};
+use duramen_runtime::{Clock, MockClock};
+use duramen_testkit::store::{SimClient, SimCounts, SimStore};
+use ulid::Ulid;
+
+use crate::entries::{DAY_MS, HOUR_MS};
+use crate::store::{Answer, Process, TENANT, orphans, query, written};
+
+const OVER_MS: i64 = 2 * DAY_MS;
+const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A store at a time after the day of its flushes.
+fn store() -> SimStore {
+    SimStore::new(MockClock::at(OVER_MS))
+}
+
+/// The bucket as a process with a clock has it.
+pub(crate) fn bucket_of(client: &SimClient, clock: &Arc<MockClock>) -> Bucket {
+    let config = Config {
+        retry: RetryPolicy {
+            attempts_max: 1,
+            ..RetryPolicy::default()
+        },
+        ..Config::default()
+    };
+
+    let store = Arc::new(client.clone());
+    Bucket::over(store, "sim:".to_owned(), &config, Arc::clone(clock) as _)
+}
+
+/// A process whose clock is that of the store.
+fn process(store: &SimStore, number: u64) -> Process {
+    let bucket = bucket_of(&store.client(), store.clock());
+    Process::new(
+        &bucket,
+        number,
+        store.clock().now_ms(),
+        Policy::default(),
+        100,
+    )
+}
+
+fn collector_of(process: &Process, clock: &Arc<MockClock>) -> Collector {
+    let settings = CollectorSettings {
+        age: DAY,
+        grace: HOUR,
+    };
+    let worker = Worker::new(process.bucket.clone(), &**clock);
+
+    Collector::new(
+        process.bucket.clone(),
+        process.manifests.clone(),
+        worker,
+        settings,
+        Replaced::default(),
+    )
+}
+
+async fn collect(collector: &Collector) -> Collected {
+    let time = collector.begin().await.unwrap();
+    let collected = collector.collect(TENANT, &time).await.unwrap();
+    collector.end().await.unwrap();
+    collected
+}
+
+/// Four flushes of one day.
+async fn flush_a_day(writer: &mut Process) {
+    for flush in 0..4 {
+        let samples: Answer = (0..30).map(|at| ((0, flush * HOUR_MS + at), 7)).collect();
+        writer.flush(flush, &[(0, samples)]).await;
+    }
+}
+
+/// Uploads a block, and does not name it.
+async fn upload(process: &Process, id_ms: i64) -> BlockEntry {
+    let samples = Answer::from([((0, 5), 7)]);
+    let (stats, files) = written(&samples).finish_in_memory().unwrap();
+    let order = Order {
+        opened: 1,
+        writer: WriterId(Ulid(77)),
+        flush: 1,
+    };
+
+    let id = BlockId(process.clock.entropy().ulid(id_ms));
+    let content = Content::of_flush(TENANT, order, 0);
+    let entry = BlockEntry::of_flush(id, order, content, stats);
+    let publisher = Publisher::new(process.bucket.clone(), process.manifests.clone());
+    let block = MemoryBlock { entry, files };
+    publisher.upload_from_memory(TENANT, block).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_nothing_names_goes_when_it_is_old_and_can_never_come_again() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+    let state = writer.state().await;
+
+    let zombie = process(&store, 2);
+    let late = upload(&zombie, OVER_MS).await;
+    let collector = collector_of(&process(&store, 3), store.clock());
+
+    store.clock().advance(DAY);
+    assert!(
+        collect(&collector).await.is_empty(),
+        "it may be about to come"
+    );
+    assert_eq!(orphans(&writer.bucket, &state).await, 1);
+    assert_eq!(writer.state().await.horizon, None, "nothing asks for it");
+
+    store.clock().advance(Duration::from_millis(1));
+    let collected = collect(&collector).await;
+    assert_eq!(
+        (collected.unnamed_blocks, collected.replaced_blocks),
+        (1, 0)
+    );
+    assert_eq!(orphans(&writer.bucket, &state).await, 0);
+
+    let commit = Commit::replace(Vec::new(), vec![late]);
+    let error = zombie.manifests.commit(TENANT, commit).await.unwrap_err();
+    assert!(error.is_behind_horizon(), "{error}");
+    assert_eq!(writer.state().await.blocks, state.blocks);
+
+    // What it uploads now goes with the next cycle, without another edit.
+    upload(&zombie, OVER_MS).await;
+    let before = writer.state().await.sequence;
+    assert_eq!(collect(&collector).await.unnamed_blocks, 1);
+    assert_eq!(writer.state().await.sequence, before);
+}
+
+#[tokio::test]
+async fn what_a_process_has_replaced_goes_after_the_grace_although_the_process_has_ended() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+    let before = writer.state().await;
+    let expected = query(&writer.bucket, &before).await;
+
+    let worker = process(&store, 2);
+    let summary = worker
+        .compactor
+        .drain(TENANT, |_| true, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(summary.done, 1);
+    drop(worker);
+
+    // This collector has seen nothing of it. It is long after the times in the ids, and the clock of
+    // its process is another.
+    for clock in [MockClock::at(0), MockClock::at(400 * DAY_MS)] {
+        let bucket = bucket_of(&store.client(), &clock);
+        let other = Process::new(&bucket, 3, clock.now_ms(), Policy::default(), 100);
+        let collector = collector_of(&other, &clock);
+        assert!(collect(&collector).await.is_empty());
+    }
+
+    let collector = collector_of(&process(&store, 4), store.clock());
+    store.clock().advance(HOUR - Duration::from_millis(1));
+    assert!(collect(&collector).await.is_empty());
+    assert_eq!(
+        query(&writer.bucket, &before).await,
+        expected,
+        "a query goes on"
+    );
+
+    store.clock().advance(Duration::from_millis(1));
+    let collected = collect(&collector).await;
+    assert_eq!(
+        (collected.unnamed_blocks, collected.replaced_blocks),
+        (0, 4)
+    );
+
+    let after = writer.state().await;
+    assert_eq!(orphans(&writer.bucket, &after).await, 0);
+    assert_eq!(query(&writer.bucket, &after).await, expected);
+    assert_eq!(after.horizon, None, "a replaced block never comes back");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_refuses_no_block() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+    upload(&writer, OVER_MS - 2 * DAY_MS).await;
+
+    let clock = MockClock::at(1_000 * DAY_MS);
+    let bucket = bucket_of(&store.client(), &clock);
+    let ahead = Process::new(&bucket, 3, clock.now_ms(), Policy::default(), 100);
+    assert_eq!(
+        collect(&collector_of(&ahead, &clock)).await.unnamed_blocks,
+        1
+    );
+
+    let horizon = writer.state().await.horizon.unwrap();
+    assert_eq!(horizon.0.timestamp_ms(), (OVER_MS - DAY_MS).cast_unsigned());
+}
+
+#[tokio::test]
+async fn a_cycle_takes_so_many_requests() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+
+    let client = store.client();
+    let bucket = bucket_of(&client, store.clock());
+    let reader = Process::new(&bucket, 3, OVER_MS, Policy::default(), 100);
+    reader.state().await;
+    let collector = collector_of(&reader, store.clock());
+
+    // The time of the store, the objects of the tenant, and a look at the manifest.
+    client.reset_counts();
+    assert!(collect(&collector).await.is_empty());
+    let quiet = SimCounts {
+        puts: 1,
+        lists: 2,
+        gets: 1,
+        deletes: 1,
+    };
+    assert_eq!(client.counts(), quiet);
+
+    // With a block that nothing names: the edit of the horizon, and a DELETE for each file.
+    let orphan = upload(&writer, 0).await;
+    let files = orphan.stats.files.len() as u64 + 1;
+    client.reset_counts();
+    assert_eq!(collect(&collector).await.objects, files);
+    let busy = SimCounts {
+        puts: 2,
+        deletes: 1 + files,
+        ..quiet
+    };
+    assert_eq!(client.counts(), busy);
+}
+
+#[tokio::test]
+async fn foreign_objects_old_claims_and_dead_workers() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+
+    let folder = keys::blocks(TENANT);
+    let foreign = [
+        folder.clone().join("notes.txt"),
+        keys::tenant(TENANT).join("mine"),
+    ];
+    for key in &foreign {
+        writer.bucket.put(key, "keep").await.unwrap();
+    }
+
+    let claim = keys::job(TENANT, "00", 1);
+    writer.bucket.put(&claim, "{}").await.unwrap();
+    let dead = Worker::new(writer.bucket.clone(), &**store.clock());
+    dead.beat().await.unwrap();
+
+    let collector = collector_of(&process(&store, 3), store.clock());
+    store.clock().advance(DAY - Duration::from_millis(1));
+    assert!(collect(&collector).await.is_empty());
+    assert!(writer.bucket.head(&keys::worker(dead.id())).await.is_ok());
+
+    store.clock().advance(Duration::from_millis(1));
+    let collected = collect(&collector).await;
+    assert_eq!((collected.claims, collected.objects), (1, 1));
+    assert!(writer.bucket.head(&claim).await.is_err());
+    assert!(writer.bucket.head(&keys::worker(dead.id())).await.is_err());
+
+    for key in &foreign {
+        assert!(writer.bucket.head(key).await.is_ok(), "{key}");
+    }
+}
