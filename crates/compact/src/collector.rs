@@ -6,9 +6,9 @@
 //!
 //! - A block that no state has ever named may be about to come. So the horizon of the manifest is
 //!   raised above it first: then no edit can name it any more.
-//! - A block that an edit has removed never comes back: an edit that adds it again is that of a flush
-//!   with an earlier number, or of a merge whose inputs are not live. Both are illegal. It goes once
-//!   the edit is older than the longest query.
+//! - A block that an edit has removed never comes back: an edit that adds it again is that of a
+//!   flush with an earlier number, or of a merge whose inputs are not live. Both are illegal. It
+//!   goes once the edit is older than the longest query.
 //!
 //! Ages are by the clock of the store, which every process sees in the times of the objects. The
 //! clock of the own process can only make the horizon lower. So any number of collectors may run,
@@ -109,8 +109,8 @@ impl Collector {
         &**self.bucket.clock()
     }
 
-    /// Asks the store for its time, for the tenants of one cycle, and deletes the objects of workers
-    /// that are gone.
+    /// Asks the store for its time, for the tenants of one cycle, and deletes the objects of
+    /// workers that are gone.
     ///
     /// Requests: 1 PUT and 1 LIST, and 1 DELETE for each worker that is gone.
     pub async fn begin(&self) -> Result<StoreTime, Error> {
@@ -132,8 +132,8 @@ impl Collector {
 
     /// Returns what [`Collector::collect`] would delete if the time in the store is `now_ms`.
     ///
-    /// Requests: 1 LIST for each 1,000 objects of the tenant, those of [`Manifests::refresh`], and, if
-    /// some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
+    /// Requests: 1 LIST for each 1,000 objects of the tenant, those of [`Manifests::refresh`], and,
+    /// if some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
     /// [`CollectorSettings::age`].
     pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
         let litter = self.litter(tenant).await?;
@@ -145,8 +145,9 @@ impl Collector {
 
     /// Deletes what nothing needs in the folder of a tenant.
     ///
-    /// Requests: those of [`Collector::plan`]; if there are blocks that nothing names and the horizon
-    /// is not above them, those of [`Manifests::commit`]; 1 DELETE for each object that goes.
+    /// Requests: those of [`Collector::plan`]; if there are blocks that nothing names and the
+    /// horizon is not above them, those of [`Manifests::commit`]; 1 DELETE for each object that
+    /// goes.
     ///
     /// # Errors
     /// What was not deleted is left to the next call.

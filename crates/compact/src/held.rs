@@ -33,7 +33,8 @@ pub(crate) enum Fate {
 
 impl Held<'_> {
     /// The one place that says what is held: the live blocks, and those that queries may still
-    /// read. What is to keep blocks for longer, such as snapshots, history and clones, belongs here.
+    /// read. What is to keep blocks for longer, such as snapshots, history and clones, belongs
+    /// here.
     pub(crate) fn fate(&self, block: BlockId) -> Fate {
         if self.is_live(block) || self.seen.contains(&block) {
             return Fate::Held;

@@ -19,10 +19,12 @@
 //! - [`replaced`]: blocks that merges have replaced while this process looked on. Pure.
 //! - `litter`: what lies in the folder of a tenant. Pure. `held`: which blocks must stay. Pure.
 //! - [`worker`]: the name of a process, and the time of the store.
-//! - [`collector`]: deletes the objects of a tenant that nothing needs.
+//! - [`collector`]: deletes the objects of a tenant that nothing needs. [`cycles`]: those of all
+//!   tenants of a store, again and again.
 
 pub mod collector;
 pub mod compactor;
+pub mod cycles;
 pub mod execute;
 mod held;
 pub mod job;
@@ -40,6 +42,7 @@ pub mod worker;
 
 pub use collector::{Collected, Collector, CollectorSettings};
 pub use compactor::{Compactor, Event};
+pub use cycles::Cycles;
 pub use execute::Executor;
 pub use job::{Digest, Job, Level};
 pub use metrics::Metrics;

@@ -7,8 +7,8 @@ use duramen_model::{BlockId, TenantId};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-/// The objects of a tenant, as a LIST has found them. What has a foreign name is left out, so nobody
-/// touches it.
+/// The objects of a tenant, as a LIST has found them. What has a foreign name is left out, so
+/// nobody touches it.
 #[derive(Debug, Default)]
 pub(crate) struct Litter {
     pub(crate) blocks: BTreeMap<BlockId, Vec<ObjectMeta>>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use duramen_metrics::{Counter, Family, Gauge, Registry, label_set};
 
+use crate::collector::Collected;
 use crate::job::{Job, Level};
 use crate::summary::Summary;
 
@@ -20,6 +21,9 @@ pub struct Metrics {
     oldest_window: Gauge,
     pub(crate) waits: Counter,
     pub(crate) collected: Counter,
+    unnamed: Counter,
+    deleted_objects: Counter,
+    deleted_bytes: Counter,
     pub(crate) expired: Counter,
 }
 
@@ -96,10 +100,32 @@ impl Metrics {
             self.collected.clone(),
         );
         registry.register(
+            "unnamed_blocks",
+            "Blocks that no manifest has named whose objects were deleted",
+            self.unnamed.clone(),
+        );
+        registry.register(
+            "cleaned_objects",
+            "Objects that cycles of the collector have deleted",
+            self.deleted_objects.clone(),
+        );
+        registry.register(
+            "cleaned_bytes",
+            "Bytes of objects that cycles of the collector have deleted",
+            self.deleted_bytes.clone(),
+        );
+        registry.register(
             "expired_blocks",
             "Blocks that were removed because all of their samples were beyond their retention",
             self.expired.clone(),
         );
+    }
+
+    pub(crate) fn note_collected(&self, collected: &Collected) {
+        self.collected.inc_by(collected.replaced_blocks);
+        self.unnamed.inc_by(collected.unnamed_blocks);
+        self.deleted_objects.inc_by(collected.objects);
+        self.deleted_bytes.inc_by(collected.bytes);
     }
 
     pub(crate) fn note(&self, summary: &Summary) {

@@ -1,11 +1,12 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`] is a client of a running process; [`blocks`] works offline; [`compact`] works on a
-//! store, beside a server or without one; the other commands only read the settings.
+//! [`explain`] is a client of a running process; [`blocks`] works offline; [`compact`] and [`bucket`]
+//! work on a store, beside a server or without one; the other commands only read the settings.
 
 mod answer;
 mod blocks;
+mod bucket;
 mod compact;
 mod explain;
 mod format;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use answer::Answer;
 use anyhow::Context;
 pub use blocks::Blocks;
+pub use bucket::Bucket;
 pub use compact::Compact;
 pub use explain::Explain;
 use tokio::runtime::Builder;
@@ -38,6 +40,8 @@ pub enum Command {
     Blocks(Box<Blocks>),
     /// Merge the blocks of a store.
     Compact(Box<Compact>),
+    /// Care for a store as a whole.
+    Bucket(Box<Bucket>),
 }
 
 /// The role of a process that serves.
@@ -61,7 +65,7 @@ impl Command {
             | Self::PrintConfig(settings)
             | Self::CheckConfig(settings) => &settings.config.log_level,
             Self::Client(_) | Self::Blocks(_) => "info",
-            Self::Compact(_) => "warn",
+            Self::Compact(_) | Self::Bucket(_) => "warn",
         }
     }
 
@@ -81,6 +85,10 @@ impl Command {
                 return Ok(print_answer(runtime, blocks::run(&command)));
             }
             Self::Compact(command) => {
+                let runtime = Builder::new_multi_thread();
+                return Ok(print_answer(runtime, command.run()));
+            }
+            Self::Bucket(command) => {
                 let runtime = Builder::new_multi_thread();
                 return Ok(print_answer(runtime, command.run()));
             }

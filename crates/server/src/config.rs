@@ -401,8 +401,8 @@ pub struct CompactConfig {
     )]
     pub merge: bool,
 
-    /// The pause between two rounds over all tenants. A round takes one GET for each tenant, and
-    /// more if there is something to merge.
+    /// The pause between two rounds over all tenants. A round takes a few GETs for each tenant with
+    /// something to merge.
     #[arg(id = "compact.interval", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub interval: Duration,
@@ -413,11 +413,24 @@ pub struct CompactConfig {
     #[serde(with = "size")]
     pub memory_bytes: usize,
 
-    /// A block that a merge has replaced is deleted after this time. It must be longer than the
-    /// longest query, which may have begun with the block.
+    /// A block that a merge has replaced is deleted after this time. Three quarters of it must be
+    /// longer than the longest query, which may have begun with the block. The manifest is looked at
+    /// four times in it.
     #[arg(id = "compact.grace", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub grace: Duration,
+
+    /// The pause between two looks for objects that nothing needs, such as those of a process that
+    /// died. A look takes a LIST for each 1,000 objects of each tenant. 0: this server does not look.
+    #[arg(id = "compact.clean_interval", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub clean_interval: Duration,
+
+    /// An object that no manifest names is deleted when it is so old. A process that takes longer
+    /// from the upload of a block to its commit has to upload it again.
+    #[arg(id = "compact.clean_age", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub clean_age: Duration,
 }
 
 /// Queries.
@@ -565,6 +578,8 @@ impl Default for CompactConfig {
             interval: Duration::from_secs(5 * 60),
             memory_bytes: 256 << 20,
             grace: Duration::from_secs(60 * 60),
+            clean_interval: Duration::from_secs(6 * 60 * 60),
+            clean_age: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Blocks, Client, Command, Compact, Explain, Role};
+use crate::cli::{Blocks, Bucket, Client, Command, Compact, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -52,6 +52,7 @@ enum Task {
     Explain(Explain),
     Blocks(Blocks),
     Compact(Compact),
+    Bucket(Bucket),
 }
 
 /// Keys whose values are secrets.
@@ -78,6 +79,7 @@ impl Settings {
                 return Ok(Command::Client(Client::Explain(Box::new(command))));
             }
             Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
+            Some(Task::Bucket(command)) => return Ok(Command::Bucket(Box::new(command))),
             Some(Task::Compact(command)) => return Ok(Command::Compact(Box::new(command))),
             None => {}
         }

@@ -1,5 +1,7 @@
 //! The rules that settings must follow.
 
+use std::time::Duration;
+
 use duramen_settings::Faults;
 use tracing_subscriber::EnvFilter;
 
@@ -66,10 +68,18 @@ impl Config {
             faults.check(!duration.is_zero(), key, || "must be above 0".to_owned());
         }
 
-        let grace = self.compact.grace;
+        // A query may begin with a manifest that is a quarter of the grace old.
+        let grace = self.compact.grace - self.compact.grace / 4;
         faults.check(grace > self.query.timeout, "compact.grace", || {
-            "must be longer than query.timeout".to_owned()
+            "three quarters of it must be longer than query.timeout".to_owned()
         });
+
+        let age = self.compact.clean_age;
+        faults.check(
+            age >= Duration::from_secs(3600),
+            "compact.clean_age",
+            || "must be at least 1h".to_owned(),
+        );
 
         let some = self.http.connections_max.is_none_or(|count| count >= 1);
         faults.check(some, "http.connections_max", || {
@@ -113,8 +123,6 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -134,6 +142,7 @@ mod tests {
         config.flush.interval = Duration::ZERO;
         config.compact.interval = Duration::ZERO;
         config.compact.grace = config.query.timeout;
+        config.compact.clean_age = Duration::from_secs(60);
         config.writes.in_flight_bytes_max = 5 << 30;
         config.memory.bytes_max = Some(1 << 20);
         config.log_level = "duramen=loud".to_owned();
@@ -155,6 +164,7 @@ mod tests {
             "flush.interval",
             "compact.interval",
             "compact.grace",
+            "compact.clean_age",
             "writes.in_flight",
             "memory.bytes_max",
             "log_level",

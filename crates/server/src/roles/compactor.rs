@@ -1,10 +1,14 @@
 //! The compactor: it merges the blocks of all tenants, and deletes what was replaced.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use duramen_blocks::{MergeOptions, Staging};
-use duramen_compact::{Compactor, Executor, Metrics, Policy, RoundSettings, RoundState, Rounds};
+use duramen_compact::{
+    Collector, CollectorSettings, Compactor, Cycles, Executor, Metrics, Policy, RoundSettings,
+    RoundState, Rounds, Worker,
+};
 use duramen_metrics::Registry;
 use duramen_runtime::{OnFailure, Tasks};
 
@@ -13,6 +17,10 @@ use crate::config::Config;
 
 /// A merge takes at most one in so many parts of the memory.
 const MEMORY_SHARE: usize = 8;
+
+/// The first cycle of the collector comes so long after a start, so that a process that is started
+/// again every few hours collects too.
+const FIRST_CYCLE: Duration = Duration::from_secs(10 * 60);
 
 /// Starts the rounds. The first one is after the first pause, so that a start has the store for
 /// itself.
@@ -59,6 +67,8 @@ pub(crate) fn start(
         state: RoundState::default(),
     };
 
+    start_cycles(shared, config, &rounds, tasks);
+
     let interval = config.compact.interval;
     let clock = Arc::clone(&shared.clock);
     let shutdown = tasks.shutdown();
@@ -79,4 +89,49 @@ pub(crate) fn start(
     });
 
     Ok(())
+}
+
+/// Starts the collection of what nothing needs, if it is wanted.
+fn start_cycles(shared: &Shared, config: &Config, rounds: &Rounds, tasks: &Tasks) {
+    let interval = config.compact.clean_interval;
+    if interval.is_zero() {
+        return;
+    }
+
+    let collector = Collector::new(
+        shared.bucket.clone(),
+        shared.manifests.clone(),
+        Worker::new(shared.bucket.clone(), &*shared.clock),
+        CollectorSettings {
+            age: config.compact.clean_age,
+            grace: config.compact.grace,
+        },
+        rounds.state.replaced().clone(),
+    );
+
+    let cycles = Cycles {
+        collector,
+        register: Arc::clone(&shared.register),
+        metrics: rounds.metrics.clone(),
+    };
+
+    let clock = Arc::clone(&shared.clock);
+    let shutdown = tasks.shutdown();
+
+    tasks.spawn::<_, String>("collector", OnFailure::Log, async move {
+        let again = async {
+            clock.sleep(interval.min(FIRST_CYCLE)).await;
+
+            loop {
+                cycles.cycle().await;
+                clock.sleep(interval).await;
+            }
+        };
+
+        // The next cycle does what this one has left.
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            () = again => Ok(()),
+        }
+    });
 }

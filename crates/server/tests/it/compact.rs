@@ -97,6 +97,79 @@ async fn a_day_is_merged_beside_a_server_and_queries_go_on() {
     assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("12"));
 }
 
+/// Runs `duramen bucket clean` on the store of the tests.
+fn clean(s3: &S3, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
+
+    command
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "key-of-the-test")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "us-east-1")
+        .env("DURAMEN_S3_ENDPOINT", s3.endpoint())
+        .args(["bucket", "clean", "-o", "json"])
+        .args(["--store", "s3://test/duramen"])
+        .args(arguments);
+
+    command.output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_needs_is_cleaned_beside_a_server() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on(&s3).await;
+    let day_ms = (now_ms() / DAY_MS - 3) * DAY_MS;
+
+    for flush in 0..3 {
+        let at_ms = day_ms + (flush + 1) * 3_600_000;
+        let body = Body::default().sample("a", at_ms, 1.0);
+        server.write(body.snappy()).await;
+        server.flush().await;
+    }
+
+    ended(&clean(&s3, &["--once"]), 3);
+    ended(&compact(&s3, &[]), 0);
+
+    // A block of 2001 that no manifest names.
+    let objects = s3.objects();
+    let meta = objects
+        .iter()
+        .find(|object| object.key.ends_with("/meta"))
+        .unwrap();
+    let (blocks, _) = meta.key.split_once("/block=").unwrap();
+    let orphan = format!("{blocks}/block=00WJZ8S0000000000000000000/meta");
+    s3.plant(orphan.clone(), "x");
+
+    let planned = ended(&clean(&s3, &["--dry-run", "--grace", "0s"]), 0);
+    let expected = &planned["tenants"][0]["deleted"];
+    assert_eq!(expected["unnamed_blocks"], 1);
+    assert_eq!(expected["replaced_blocks"], 3);
+    assert!(s3.object(&orphan).is_some(), "nothing is deleted yet");
+
+    let cleaned = ended(&clean(&s3, &["--once", "--grace", "0s"]), 0);
+    assert_eq!(&cleaned["tenants"][0]["deleted"], expected);
+    assert!(s3.object(&orphan).is_none());
+    assert!(
+        !s3.objects()
+            .iter()
+            .any(|object| object.key.contains("workers/"))
+    );
+
+    let left = s3
+        .objects()
+        .iter()
+        .filter(|object| object.key.ends_with("/meta"))
+        .count();
+    assert_eq!(left, 1);
+    ended(&clean(&s3, &["--once", "--grace", "0s"]), 3);
+
+    // The server goes on, behind the horizon.
+    server
+        .write(Body::default().sample("a", day_ms, 9.0).snappy())
+        .await;
+    server.flush().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_cannot_work_says_why() {
     let s3 = S3::start(S3Options::default()).await.unwrap();

@@ -391,20 +391,18 @@ mod tests {
             let key = Path::from(format!("{is_done}"));
             client.stop_at(2, is_done);
 
-            let writing = {
-                let client = client.clone();
-                let key = key.clone();
-                tokio::spawn(async move {
-                    client.put(&Path::from("first"), "x".into()).await.unwrap();
-                    client.put(&key, "x".into()).await.unwrap();
-                })
+            let writing = async {
+                client.put(&Path::from("first"), "x".into()).await.unwrap();
+                client.put(&key, "x".into()).await.unwrap();
             };
 
-            client.stopped().await;
-            assert_eq!(other.head(&key).await.is_ok(), is_done);
+            let looking = async {
+                client.stopped().await;
+                assert_eq!(other.head(&key).await.is_ok(), is_done);
+                client.resume();
+            };
 
-            client.resume();
-            writing.await.unwrap();
+            futures::join!(writing, looking);
             assert!(other.head(&key).await.is_ok());
         }
     }
