@@ -10,12 +10,14 @@
 //! - [`flush`]: records how much of a writer's log is in blocks.
 //! - [`horizon`]: the id behind which no block comes any more.
 //! - [`quarantine`]: live blocks that are damaged.
+//! - [`tombstones`]: samples that are deleted.
 
 pub mod fence;
 pub mod flush;
 pub mod horizon;
 pub mod quarantine;
 pub mod replace;
+pub mod tombstones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,19 +27,21 @@ use duramen_model::{BlockEntry, BlockId};
 use serde::{Deserialize, Serialize};
 
 use crate::flushed::Flushed;
-use crate::state::{COLLECTION_VERSION, State, Violation};
+use crate::state::{COLLECTION_VERSION, DELETIONS_VERSION, State, Violation};
 use crate::table;
+use crate::tombstone::AskedDeletion;
 
 pub use fence::Fence;
 pub use flush::Flush;
 pub use horizon::Horizon;
 pub use quarantine::Quarantine;
 pub use replace::Replace;
+pub use tombstones::{Gone, Tombstones};
 
 /// The changes of a commit, at most one of each kind. All of them happen, or none.
 ///
 /// These names are reserved for later versions: `open`, `release`, `retention`, `rollups`,
-/// `snapshots`, `tombstones`.
+/// `snapshots`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
@@ -51,6 +55,8 @@ pub struct Commit {
     pub horizon: Option<Horizon>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstones: Option<Tombstones>,
 }
 
 impl Commit {
@@ -99,6 +105,36 @@ impl Commit {
         }
     }
 
+    /// Makes a commit that deletes samples.
+    pub fn delete(asked: AskedDeletion) -> Self {
+        Self::tombstones(Tombstones {
+            add: Some(Arc::new(asked)),
+            ..Tombstones::default()
+        })
+    }
+
+    /// Makes a commit that records what became of deletions.
+    pub fn tombstones(tombstones: Tombstones) -> Self {
+        Self {
+            tombstones: Some(tombstones),
+            ..Self::default()
+        }
+    }
+
+    /// The same commit, of a merge that has applied all deletions up to this number to its inputs.
+    #[must_use]
+    pub fn applying(self, through: u64) -> Self {
+        let tombstones = Tombstones {
+            through,
+            ..Tombstones::default()
+        };
+
+        Self {
+            tombstones: (through > 0).then_some(tombstones),
+            ..self
+        }
+    }
+
     pub(crate) fn fence() -> Self {
         Self {
             fence: Some(Fence {}),
@@ -119,11 +155,13 @@ impl Commit {
             flush: _,
             horizon,
             quarantine,
+            tombstones,
         } = self;
 
         let versions = [
             horizon.as_ref().map(|_| COLLECTION_VERSION),
             quarantine.as_ref().map(|_| COLLECTION_VERSION),
+            tombstones.as_ref().map(|_| DELETIONS_VERSION),
         ];
 
         versions.into_iter().flatten().max().unwrap_or(0)
@@ -138,6 +176,7 @@ impl Commit {
             flush,
             horizon,
             quarantine,
+            tombstones,
         } = self;
 
         if let Some(fence) = fence {
@@ -155,6 +194,15 @@ impl Commit {
 
         if let Some(replace) = replace {
             replace.check(state)?;
+
+            let through = tombstones
+                .as_ref()
+                .map_or(0, |tombstones| tombstones.through);
+            replace.check_deletions(state, through)?;
+        }
+
+        if let Some(tombstones) = tombstones {
+            tombstones.check(state)?;
         }
 
         if let Some(horizon) = horizon {
@@ -177,6 +225,7 @@ impl Commit {
             flush,
             horizon,
             quarantine,
+            tombstones,
         } = self;
 
         // A block that is removed in the same edit leaves the quarantine again.
@@ -185,7 +234,7 @@ impl Commit {
         }
 
         if let Some(replace) = replace {
-            replace.apply(state);
+            replace.apply(state, flush.as_ref());
         }
 
         if let Some(flush) = flush {
@@ -194,6 +243,10 @@ impl Commit {
 
         if let Some(horizon) = horizon {
             horizon.apply(state);
+        }
+
+        if let Some(tombstones) = tombstones {
+            tombstones.apply(state);
         }
     }
 
@@ -207,6 +260,7 @@ impl Commit {
             flush,
             horizon,
             quarantine,
+            tombstones,
         } = self;
 
         if let Some(flush) = flush {
@@ -220,6 +274,9 @@ impl Commit {
             && quarantine
                 .as_ref()
                 .is_none_or(|quarantine| quarantine.is_in(state))
+            && tombstones
+                .as_ref()
+                .is_none_or(|tombstones| tombstones.is_in(state))
     }
 
     /// Estimates the length of the changes as text.
@@ -236,6 +293,9 @@ impl Commit {
         let quarantine = self.quarantine.as_ref();
         let of_quarantine = quarantine.map_or(0, Quarantine::text_bytes);
 
-        OTHERS + of_replace + of_quarantine
+        let tombstones = self.tombstones.as_ref();
+        let of_tombstones = tombstones.map_or(0, Tombstones::text_bytes);
+
+        OTHERS + of_replace + of_quarantine + of_tombstones
     }
 }

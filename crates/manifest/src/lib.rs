@@ -5,6 +5,8 @@
 //!   recorded form, with what later versions may add ([`optional`]).
 //! - [`State`] is the result of all edits. [`State::apply`] is pure and refuses an edit that breaks
 //!   an invariant: of one entry ([`entry`]), or of the blocks of one output (`siblings`).
+//! - [`deletions`] has the deletions of a tenant, each a [`tombstone`]: which samples they mask, and
+//!   what is still to be removed. `stored`: their form in a snapshot.
 //! - [`object`] has the bodies of the objects: a `table` has their entries, and [`body`] packs
 //!   them.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
@@ -14,6 +16,7 @@
 mod apply;
 pub mod body;
 pub mod change;
+pub mod deletions;
 pub mod edit;
 pub mod entry;
 pub mod error;
@@ -25,11 +28,14 @@ pub mod optional;
 mod reserved;
 mod siblings;
 pub mod state;
+mod stored;
 mod table;
+pub mod tombstone;
 #[cfg(test)]
 mod volume;
 
-pub use change::{Commit, Fence, Flush, Horizon, Quarantine, Replace};
+pub use change::{Commit, Fence, Flush, Gone, Horizon, Quarantine, Replace, Tombstones};
+pub use deletions::{DELETIONS_MAX, Deletions};
 pub use edit::{Edit, FORMAT, VERSION};
 pub use error::Error;
 pub use flushed::Flushed;
@@ -37,3 +43,4 @@ pub use log::Log;
 pub use manifests::Manifests;
 pub use reserved::Reserved;
 pub use state::{Process, State, Violation};
+pub use tombstone::{AskedDeletion, Tombstone};

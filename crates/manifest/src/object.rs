@@ -17,6 +17,7 @@ use crate::change::quarantine;
 use crate::edit::{Edit, is_zero};
 use crate::flushed::Flushed;
 use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX};
+use crate::stored::StoredDeletions;
 use crate::table::{self, Table};
 use crate::{Error, State, entry, siblings};
 
@@ -61,6 +62,8 @@ struct First {
     /// Live blocks that are damaged, and what was found.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     quarantine: BTreeMap<BlockId, String>,
+    #[serde(default, skip_serializing_if = "StoredDeletions::is_empty")]
+    deletions: StoredDeletions,
     /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
@@ -173,6 +176,7 @@ pub fn encode_snapshot(
             .collect(),
         horizon: state.horizon,
         quarantine: state.quarantined.clone(),
+        deletions: StoredDeletions::of(&state.deletions),
         parts: parts.iter().map(|(key, _)| key.to_string()).collect(),
         blocks,
     };
@@ -236,10 +240,14 @@ impl SnapshotReader {
             return Err(corrupt(key, "it has too many blocks in quarantine"));
         }
 
+        let deletions = first.deletions.deletions(sequence);
+        let deletions = deletions.map_err(|fault| corrupt(key, fault))?;
+
         let mut state = State {
             sequence,
             horizon: first.horizon,
             quarantined: first.quarantine,
+            deletions: Arc::new(deletions),
             writer_version_min: first.writer_version_min,
             ..State::default()
         };
@@ -313,6 +321,11 @@ impl SnapshotReader {
 
             quarantine::check_fault(*block, fault)
                 .map_err(|violation| corrupt(&self.key, violation.to_string()))?;
+        }
+
+        let mut exempt = self.state.deletions.exempt.keys();
+        if !exempt.all(|block| self.state.blocks.contains_key(block)) {
+            return Err(corrupt(&self.key, "a block that is exempt is not live"));
         }
 
         siblings::check_all(&self.state)

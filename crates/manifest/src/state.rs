@@ -8,13 +8,18 @@ use duramen_bucket::WriterIdentity;
 use duramen_model::{BlockEntry, BlockId, Content, Incarnation, TimeRange, WriterId};
 use ulid::Ulid;
 
+use crate::deletions::{DELETIONS_MAX, Deletions};
 use crate::flushed::Flushed;
+use crate::tombstone::{DELETION_BYTES_MAX, SELECTORS_MAX, Tombstone};
 
 /// The most live blocks of one tenant. A reader refuses more, so a writer does too.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
 /// The version of the format that has horizons and quarantines.
 pub(crate) const COLLECTION_VERSION: u64 = 2;
+
+/// The version of the format that has deletions.
+pub(crate) const DELETIONS_VERSION: u64 = 3;
 
 /// The most blocks of one tenant in quarantine.
 pub const QUARANTINED_MAX: usize = 1_000;
@@ -34,6 +39,8 @@ pub struct State {
     pub horizon: Option<BlockId>,
     /// Live blocks that are damaged, and what was found. No merge takes them.
     pub quarantined: BTreeMap<BlockId, String>,
+    /// What was deleted.
+    pub deletions: Arc<Deletions>,
     /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
     /// The live blocks by content, which finds siblings.
@@ -98,6 +105,24 @@ pub enum Violation {
     NotInQuarantine { block: BlockId },
     #[error("a tenant has at most {QUARANTINED_MAX} blocks in quarantine")]
     TooManyQuarantined,
+    #[error(
+        "a tenant has at most {DELETIONS_MAX} deletions whose samples are not gone yet (deletions_max)"
+    )]
+    TooManyDeletions,
+    #[error("a deletion has from 1 to {SELECTORS_MAX} selectors")]
+    DeletionSelectors,
+    #[error("a deletion is longer than {DELETION_BYTES_MAX} bytes")]
+    DeletionTooLong,
+    #[error("the deletion is there already. deletion=`{id}`")]
+    DeletionTwice { id: Ulid },
+    #[error("there is no such deletion in force. number=`{number}`")]
+    NoDeletion { number: u64 },
+    #[error("samples of the deletion are still there. number=`{number}`")]
+    DeletedIsLeft { number: u64 },
+    #[error("no deletion waits for the objects of the block. block=`{block}`")]
+    NoRemains { block: BlockId },
+    #[error("a merge has not applied a deletion to its input. block=`{block}`, number=`{number}`")]
+    DeletionMissed { block: BlockId, number: u64 },
     #[error("the block is named twice. block=`{block}`")]
     BlockTwice { block: BlockId },
     #[error("the entry of the block cannot be. block=`{block}`, fault=`{fault}`")]
@@ -145,10 +170,32 @@ impl State {
 
     /// The lowest version that knows all of the state; 0 if every version does.
     pub(crate) fn reader_version_min(&self) -> u64 {
-        match self.horizon.is_some() || !self.quarantined.is_empty() {
-            true => COLLECTION_VERSION,
-            false => 0,
+        let has_collection = self.horizon.is_some() || !self.quarantined.is_empty();
+
+        match (self.deletions.is_empty(), has_collection) {
+            (false, _) => DELETIONS_VERSION,
+            (true, true) => COLLECTION_VERSION,
+            (true, false) => 0,
         }
+    }
+
+    /// Returns the writers whose logs still have records that the deletion masks.
+    pub fn waits_for<'a>(
+        &'a self,
+        tombstone: &'a Tombstone,
+    ) -> impl Iterator<Item = WriterId> + 'a {
+        let positions = tombstone.positions.iter();
+        let waits = positions.filter(|(writer, until)| self.flushed_position(**writer) < **until);
+        waits.map(|(writer, _)| *writer)
+    }
+
+    /// Returns the live blocks that may still have samples of the deletion.
+    pub fn holds_deleted<'a>(
+        &'a self,
+        tombstone: &'a Tombstone,
+    ) -> impl Iterator<Item = &'a Arc<BlockEntry>> {
+        let blocks = self.blocks.values();
+        blocks.filter(|entry| self.deletions.touches(tombstone, entry))
     }
 
     /// Adds a live block.

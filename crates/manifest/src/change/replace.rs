@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duramen_model::{BlockEntry, BlockId};
 use serde::{Deserialize, Serialize};
 
+use crate::change::flush::Flush;
 use crate::state::{BLOCKS_MAX, State, Violation};
 use crate::table::Table;
 use crate::{entry, siblings};
@@ -87,13 +88,56 @@ impl Replace {
         siblings::check_edit(state, &self.add, &removed)
     }
 
-    pub(super) fn apply(&self, state: &mut State) {
+    /// Refuses a merge that brings deleted samples back: its output is exempt from the deletions up
+    /// to now, and it has applied only those up to `through`.
+    pub(super) fn check_deletions(&self, state: &State, through: u64) -> Result<(), Violation> {
+        let is_merge = !self.add.is_empty();
+        let removed = self.remove.iter().filter(|_| is_merge);
+
+        for entry in removed.filter_map(|block| state.blocks.get(block)) {
+            let mut touching = state.deletions.touching(entry);
+
+            if let Some(missed) = touching.find(|tombstone| tombstone.number > through) {
+                return Err(Violation::DeletionMissed {
+                    block: entry.id,
+                    number: missed.number,
+                });
+            }
+        }
+
+        Ok(())
+    }
+
+    pub(super) fn apply(&self, state: &mut State, flush: Option<&Flush>) {
+        if !state.deletions.in_force.is_empty() {
+            self.note_deletions(state, flush);
+        }
+
         for block in &self.remove {
             state.remove(*block);
         }
 
         for entry in &self.add {
             state.insert(Arc::clone(entry));
+        }
+    }
+
+    /// Notes which of the added blocks the deletions do not mask, and where deleted samples remain.
+    fn note_deletions(&self, state: &mut State, flush: Option<&Flush>) {
+        let deletions = Arc::make_mut(&mut state.deletions);
+
+        for entry in self.remove.iter().filter_map(|id| state.blocks.get(id)) {
+            deletions.note_removed(entry);
+        }
+
+        match flush {
+            Some(Flush(flushed)) => {
+                deletions.note_flush(&self.add, flushed.writer, flushed.position);
+            }
+            None => {
+                let through = deletions.last();
+                deletions.note_clean(self.add.iter().map(|entry| entry.id), through);
+            }
         }
     }
 

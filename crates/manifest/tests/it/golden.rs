@@ -1,5 +1,6 @@
 //! Files of each version stay readable, and today's writer still makes the text of its own version.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use duramen_bucket::{Author, chain};
 use duramen_manifest::object::{Base, SnapshotReader, Tail, encode_snapshot};
-use duramen_manifest::{Commit, Edit, State};
-use duramen_model::BlockId;
+use duramen_manifest::{AskedDeletion, Commit, Edit, Gone, State, Tombstones};
+use duramen_model::{BlockId, Deletion, Matcher, TimeRange, ValueTest};
 use object_store::path::Path;
 use ulid::Ulid;
 
@@ -75,6 +76,56 @@ fn of_version_2() -> Edit {
     Edit::commit(identity(7, 2), author(5), commit)
 }
 
+/// Makes an edit with a deletion, which version 3 adds.
+fn of_version_3() -> Edit {
+    let asked = AskedDeletion {
+        id: Ulid(70),
+        deletion: Arc::new(Deletion {
+            selectors: vec![
+                vec![
+                    Matcher::equal("__name__", "up"),
+                    Matcher::regex("job", "a|b").unwrap(),
+                ],
+                vec![
+                    Matcher::not_equal("a", ""),
+                    Matcher::not_regex("b", "x.*").unwrap(),
+                ],
+            ],
+            range: TimeRange::closed(1_000, 1_999).unwrap(),
+            value: ValueTest::parse("> 0.5"),
+        }),
+        author: "operator".to_owned(),
+        at_ms: 1_700_000_000_000,
+        positions: BTreeMap::from([(identity(7, 2).writer, 500)]),
+    };
+
+    Edit::commit(identity(7, 2), author(6), Commit::delete(asked))
+}
+
+/// Makes the edits of what becomes of the deletion.
+fn after_a_deletion() -> Vec<Edit> {
+    let gone = Tombstones {
+        gone: Some(Gone {
+            at_ms: 1_700_000_100_000,
+            blocks: vec![BlockId(Ulid(7_000_001))],
+            deletions: Vec::new(),
+        }),
+        clean: 5,
+        ..Tombstones::default()
+    };
+
+    let commits = [
+        compaction(99, &[7_000_001, 7_000_002]).applying(4),
+        flush(identity(7, 2), 9),
+        Commit::tombstones(gone),
+    ];
+
+    let edits = commits.into_iter().zip(7..);
+    edits
+        .map(|(commit, attempt)| Edit::commit(identity(7, 2), author(attempt), commit))
+        .collect()
+}
+
 fn state() -> State {
     let mut state = State::default();
     for edit in &edits()[..3] {
@@ -125,7 +176,8 @@ fn tails() -> Vec<(&'static str, u64, Tail)> {
         ("first", 4, tail(None, all.clone())),
         ("on-a-snapshot", 4, tail(Some(base), all[2..].to_vec())),
         ("all-fields", 1, tail(None, vec![everything().into()])),
-        ("version-2", 5, of_version_2_on(all)),
+        ("version-2", 5, of_version_2_on(all.clone())),
+        ("version-3", 7, of_version_3_on(all[..3].to_vec())),
     ]
 }
 
@@ -135,6 +187,18 @@ fn of_version_2_on(mut edits: Vec<Arc<Edit>>) -> Tail {
 
     Tail {
         reader_version_min: 2,
+        base: None,
+        edits,
+    }
+}
+
+/// Makes the object of edits of version 3 after others.
+fn of_version_3_on(mut edits: Vec<Arc<Edit>>) -> Tail {
+    edits.push(of_version_3().into());
+    edits.extend(after_a_deletion().into_iter().map(Arc::new));
+
+    Tail {
+        reader_version_min: 3,
         base: None,
         edits,
     }
@@ -179,6 +243,27 @@ fn snapshots_of_version_2_are_written_and_read() {
 
     let entry = chain::decode(&key, 5, &bytes).unwrap();
     let reader = SnapshotReader::open(&key, 5, &entry.body).unwrap();
+    assert_eq!(reader.finish().unwrap(), state);
+}
+
+#[test]
+fn snapshots_of_version_3_are_written_and_read() {
+    let mut state = state();
+    state.apply(&of_version_3()).unwrap();
+    for edit in &after_a_deletion()[..2] {
+        state.apply(edit).unwrap();
+    }
+
+    assert_eq!(state.deletions.remains.len(), 1);
+    let key = Path::from("snapshot");
+    let bodies = encode_snapshot(&state, 1 << 20, key.clone(), |_| key.clone()).unwrap();
+    let bytes = golden(
+        "snapshot-version-3",
+        &chain::encode(6, author(9), &bodies.first.1),
+    );
+
+    let entry = chain::decode(&key, 6, &bytes).unwrap();
+    let reader = SnapshotReader::open(&key, 6, &entry.body).unwrap();
     assert_eq!(reader.finish().unwrap(), state);
 }
 

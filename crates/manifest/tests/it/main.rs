@@ -4,6 +4,7 @@
 
 mod commits;
 mod crash;
+mod deletions;
 mod golden;
 mod hostile;
 mod properties;
