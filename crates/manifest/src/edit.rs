@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::change::Commit;
+use crate::flushed::is_zero;
 use crate::optional::Optional;
 
 /// The version of the format that this code writes, and the highest that it reads. An edit states
@@ -81,12 +82,4 @@ impl Edit {
             incarnation: self.incarnation,
         }
     }
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
-pub(crate) fn is_zero(version: &u64) -> bool {
-    *version == 0
 }

@@ -19,3 +19,12 @@ pub struct Flushed {
     /// of this tenant.
     pub flush: u64,
 }
+
+/// Numbers that are 0 are not written.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+pub(crate) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

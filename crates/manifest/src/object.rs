@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::{self, corrupt};
 use crate::change::quarantine;
-use crate::edit::{Edit, is_zero};
-use crate::flushed::Flushed;
+use crate::edit::Edit;
+use crate::flushed::{Flushed, is_zero};
 use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX};
 use crate::stored::StoredDeletions;
 use crate::table::{self, Table};

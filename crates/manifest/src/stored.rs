@@ -7,8 +7,8 @@ use duramen_model::{BlockId, WriterId};
 use serde::{Deserialize, Serialize};
 
 use crate::deletions::{DELETIONS_MAX, Deletions, GONE_MAX};
-use crate::edit::is_zero;
 use crate::entry;
+use crate::flushed::is_zero;
 use crate::table::Table;
 use crate::tombstone::{AskedDeletion, Tombstone};
 

@@ -7,7 +7,7 @@ use duramen_model::BlockId;
 use serde::{Deserialize, Serialize};
 
 use crate::deletions::DELETIONS_MAX;
-use crate::edit::is_zero;
+use crate::flushed::is_zero;
 use crate::state::{State, Violation};
 use crate::tombstone::{AskedDeletion, DELETION_BYTES_MAX, SELECTORS_MAX};
 
