@@ -259,6 +259,7 @@ fn client_report(
         "lat_ms_p50": latencies.quantile(0.5),
         "lat_ms_p95": latencies.quantile(0.95),
         "lat_ms_p99": latencies.quantile(0.99),
+        "lat_ms_p999": latencies.quantile(0.999),
         "lat_ms_max": latencies.quantile(1.0),
         "client_cpu_s": client_cpu_s,
     })
