@@ -58,9 +58,24 @@ impl Projection {
     /// Clears `out` and writes the labels of `encoded` that are kept into it. The mark is not kept.
     pub(crate) fn apply(&self, encoded: &[u8], out: &mut LabelsBuilder) {
         out.clear();
-        EncodedLabels::over(unmarked(encoded))
-            .filter(|label| self.keeps(label.name))
-            .for_each(|label| out.push_encoded(label));
+        let labels = EncodedLabels::over(unmarked(encoded));
+
+        match self {
+            Self::Keep(names) => {
+                // Both are in order, so the labels behind the last name need not be looked at.
+                let Some(last) = names.last() else {
+                    return;
+                };
+
+                labels
+                    .take_while(|label| label.name <= last.as_bytes())
+                    .filter(|label| self.keeps(label.name))
+                    .for_each(|label| out.push_encoded(label));
+            }
+            Self::Drop(_) => labels
+                .filter(|label| self.keeps(label.name))
+                .for_each(|label| out.push_encoded(label)),
+        }
     }
 }
 

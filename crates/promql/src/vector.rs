@@ -12,7 +12,7 @@ mod histograms;
 mod schema;
 
 pub(crate) use batch::{Row, Vector, VectorBatch};
-pub(crate) use builder::VectorBuilder;
+pub(crate) use builder::{VectorBuilder, ones};
 pub(crate) use cell::{Cell, Sample, decoded};
 pub(crate) use histograms::{HistogramColumns, HistogramRow};
 pub(crate) use schema::{cells_column, downcast, schema};

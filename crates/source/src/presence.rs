@@ -238,6 +238,11 @@ impl PresenceBatch {
         self.ends.is_empty()
     }
 
+    /// The encoded labels of all series.
+    pub const fn labels(&self) -> &BinaryArray {
+        &self.labels
+    }
+
     /// The encoded labels of series `row`.
     pub fn labels_at(&self, row: usize) -> &[u8] {
         self.labels.value(row)

@@ -155,8 +155,12 @@ impl GenerationSource {
         let mut labels = LabelsBuilder::default();
         let mut tracer = Tracer::default();
 
-        for &slot in slots {
-            let series = samples.series(slot, self.moment.number);
+        // All series are looked up before the first is read: so the processor waits for the memory
+        // of many of them at once.
+        let find = |slot: &Slot| samples.series(*slot, self.moment.number);
+        let found: Vec<_> = slots.iter().map(find).collect();
+
+        for (&slot, series) in slots.iter().zip(found) {
             let traces =
                 series.map_or(&[][..], |series| trace(series, range, from_ms, &mut tracer));
 

@@ -10,7 +10,7 @@ use datafusion_execution::{SendableRecordBatchStream, TaskContext};
 use datafusion_physical_plan::ExecutionPlan;
 use duramen_model::{METRIC_NAME, Matcher, TimeRange};
 use duramen_source::{
-    Columns, Presence as Told, PresenceBatch, PresenceStream, SeriesRequest, presence,
+    Columns, Presence as Told, PresenceBatch, PresenceStream, SeriesRequest, Trace, presence,
 };
 use futures::{TryStreamExt, stream};
 use hashbrown::HashSet;
@@ -159,40 +159,70 @@ impl Running {
             return Err(Error::Series { limit }.into());
         }
 
-        let Presence { grid, lookup, .. } = &*self.node;
-        let mut out = VectorBuilder::single(grid.steps, batch.len());
-        let mut seen = vec![0; grid.steps];
-        let mut told = vec![false; grid.steps];
+        let steps = self.node.grid.steps;
+        let mut told = vec![false; batch.len() * steps];
+        let mut kept = Vec::with_capacity(batch.len());
 
-        for row in 0..batch.len() {
+        for (row, told) in told.chunks_exact_mut(steps).enumerate() {
             self.allowance.check()?;
-            let traces = batch.traces_at(row);
 
-            let decided = told.iter_mut().enumerate().all(|(step, told)| {
-                let time_ms = grid.at(step);
-                let start_ms = lookup.start_ms(time_ms);
-                let end_ms = lookup.end_ms(time_ms);
-                let is = presence::presence(traces, start_ms, end_ms);
-
-                *told = is == Told::Present;
-                is != Told::Unknown
-            });
-
-            let labels = batch.labels_at(row);
-            if !decided {
-                self.undecided.insert(labels);
-                continue;
+            if !self.decide_series(batch.traces_at(row), told) {
+                self.undecided.insert(batch.labels_at(row));
+            } else if told.contains(&true) {
+                kept.push(row);
             }
-
-            out.push(labels, |step| told[step].then_some(1.0));
-            seen.iter_mut()
-                .zip(&told)
-                .for_each(|(seen, told)| *seen += u64::from(*told));
         }
 
-        self.allowance.hold(out.bytes() + self.undecided.bytes)?;
+        let out = self.told(batch, &kept, &told);
+        self.allowance
+            .hold(out.get_array_memory_size() + self.undecided.bytes)?;
+
+        Ok(out)
+    }
+
+    /// Puts into `told` at which steps a series is present. Returns false if its traces do not
+    /// decide a step.
+    fn decide_series(&self, traces: &[Trace], told: &mut [bool]) -> bool {
+        let Presence { grid, lookup, .. } = &*self.node;
+
+        told.iter_mut().enumerate().all(|(step, told)| {
+            let time_ms = grid.at(step);
+            let start_ms = lookup.start_ms(time_ms);
+            let end_ms = lookup.end_ms(time_ms);
+            let is = presence::presence(traces, start_ms, end_ms);
+
+            *told = is == Told::Present;
+            is != Told::Unknown
+        })
+    }
+
+    /// Returns the series of the rows `kept`, with a cell at each step at which they are present,
+    /// and counts the cells.
+    fn told(&self, batch: &PresenceBatch, kept: &[usize], told: &[bool]) -> RecordBatch {
+        let steps = self.node.grid.steps;
+        let mut seen = vec![0; steps];
+        let rows = kept
+            .iter()
+            .map(|&row| &told[row * steps..(row + 1) * steps]);
+
+        for told in rows.clone() {
+            let cells = seen.iter_mut().zip(told);
+            cells.for_each(|(seen, told)| *seen += u64::from(*told));
+        }
+
         self.add(&seen);
-        Ok(out.finish_single())
+
+        // Most batches are kept whole, and then their labels are not copied.
+        if kept.len() == batch.len() {
+            return vector::ones(batch.labels(), told, steps);
+        }
+
+        let mut out = VectorBuilder::single(steps, kept.len());
+        for (&row, told) in kept.iter().zip(rows) {
+            out.push(batch.labels_at(row), |step| told[step].then_some(1.0));
+        }
+
+        out.finish_single()
     }
 
     /// Returns the rows of the input that were undecided.
