@@ -50,6 +50,14 @@ impl Projection {
         }
     }
 
+    /// Returns the names that are kept, if they have a list.
+    pub(crate) fn kept(&self) -> Option<&[String]> {
+        match self {
+            Self::Keep(names) => Some(names),
+            Self::Drop(_) => None,
+        }
+    }
+
     /// Returns whether the metric name is kept.
     pub(crate) fn keeps_name(&self) -> bool {
         self.keeps(METRIC_NAME.as_bytes())

@@ -46,7 +46,9 @@ pub use left_out::LeftOut;
 pub use masked::MaskedSource;
 pub use memory::MemorySource;
 pub use merge::MergeSource;
-pub use presence::{Presence, PresenceBatch, PresenceBatchBuilder, PresenceStream, Trace, Tracer};
+pub use presence::{
+    LaterLabels, Presence, PresenceBatch, PresenceBatchBuilder, PresenceStream, Trace, Tracer,
+};
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use retained::{RetainedSource, Retention};

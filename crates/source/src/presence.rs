@@ -4,7 +4,9 @@
 //! all parts together answer [`presence`] for any time and look-back. If they cannot, the samples
 //! must be read.
 
+use std::fmt;
 use std::pin::Pin;
+use std::sync::OnceLock;
 
 use arrow::array::{BinaryArray, BinaryBuilder};
 use duramen_model::is_stale;
@@ -219,13 +221,33 @@ impl Tracer {
     }
 }
 
+/// Labels that are made when somebody asks for them. To make them costs more than to tell whether
+/// a series is present, and a count needs none.
+pub trait LaterLabels: fmt::Debug + Send + Sync {
+    /// Calls `put` with the encoded labels of each series.
+    fn all(&self, put: &mut dyn FnMut(&[u8]));
+
+    /// Calls `put` with the encoded labels of each series that have one of these names, which are
+    /// sorted.
+    fn with_names(&self, names: &[String], put: &mut dyn FnMut(&[u8]));
+}
+
 /// Series with their traces.
 #[derive(Debug)]
 pub struct PresenceBatch {
-    labels: BinaryArray,
+    labels: BatchLabels,
     traces: Vec<Trace>,
     /// The traces of series `i` end at `ends[i]`.
     ends: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum BatchLabels {
+    Known(BinaryArray),
+    Later {
+        labels: Box<dyn LaterLabels>,
+        all: OnceLock<BinaryArray>,
+    },
 }
 
 impl PresenceBatch {
@@ -239,13 +261,32 @@ impl PresenceBatch {
     }
 
     /// The encoded labels of all series.
-    pub const fn labels(&self) -> &BinaryArray {
-        &self.labels
+    pub fn labels(&self) -> &BinaryArray {
+        match &self.labels {
+            BatchLabels::Known(labels) => labels,
+            BatchLabels::Later { labels, all } => {
+                all.get_or_init(|| self.column(|put| labels.all(put)))
+            }
+        }
+    }
+
+    /// The encoded labels of all series: at least those with one of these names, which are sorted.
+    pub fn labels_with(&self, names: &[String]) -> BinaryArray {
+        match &self.labels {
+            BatchLabels::Known(labels) => labels.clone(),
+            BatchLabels::Later { labels, .. } => self.column(|put| labels.with_names(names, put)),
+        }
+    }
+
+    fn column(&self, labels: impl Fn(&mut dyn FnMut(&[u8]))) -> BinaryArray {
+        let mut column = BinaryBuilder::with_capacity(self.len(), 0);
+        labels(&mut |labels| column.append_value(labels));
+        column.finish()
     }
 
     /// The encoded labels of series `row`.
     pub fn labels_at(&self, row: usize) -> &[u8] {
-        self.labels.value(row)
+        self.labels().value(row)
     }
 
     /// The traces of series `row`.
@@ -279,12 +320,30 @@ impl PresenceBatchBuilder {
 
     pub fn end_series(&mut self, labels: &[u8]) {
         self.labels.append_value(labels);
+        self.end_unnamed();
+    }
+
+    /// Ends a series of a batch whose labels come later.
+    pub fn end_unnamed(&mut self) {
         self.ends.push(self.traces.len());
     }
 
+    /// Returns the batch. Each series ended with its labels.
     pub fn finish(mut self) -> PresenceBatch {
         PresenceBatch {
-            labels: self.labels.finish(),
+            labels: BatchLabels::Known(self.labels.finish()),
+            traces: self.traces,
+            ends: self.ends,
+        }
+    }
+
+    /// Returns the batch. Each series ended without labels; `labels` has them.
+    pub fn finish_with(self, labels: impl LaterLabels + 'static) -> PresenceBatch {
+        PresenceBatch {
+            labels: BatchLabels::Later {
+                labels: Box::new(labels),
+                all: OnceLock::new(),
+            },
             traces: self.traces,
             ends: self.ends,
         }

@@ -8,9 +8,9 @@ use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange, is_stale
 use duramen_runtime::Pace;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Columns, Error, HistogramRef, PresenceBatch, PresenceBatchBuilder, PresenceStream, SeriesBatch,
-    SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
-    Trace, Tracer, UndecodedStream,
+    Columns, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder, PresenceStream,
+    SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, Trace, Tracer, UndecodedStream,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -149,29 +149,58 @@ impl GenerationSource {
 impl GenerationSource {
     /// Returns the traces of `slots`, without those of series that have no samples in the range.
     fn traced(&self, slots: &[Slot], range: TimeRange, from_ms: i64) -> PresenceBatch {
-        let registry = self.tenant.registry.read();
-        let samples = self.samples();
         let mut batch = PresenceBatchBuilder::default();
-        let mut labels = LabelsBuilder::default();
+        let mut traced = Vec::with_capacity(slots.len());
         let mut tracer = Tracer::default();
 
-        // All series are looked up before the first is read: so the processor waits for the memory
-        // of many of them at once.
-        let find = |slot: &Slot| samples.series(*slot, self.moment.number);
-        let found: Vec<_> = slots.iter().map(find).collect();
+        {
+            let samples = self.samples();
 
-        for (&slot, series) in slots.iter().zip(found) {
-            let traces =
-                series.map_or(&[][..], |series| trace(series, range, from_ms, &mut tracer));
+            // All series are looked up before the first is read: so the processor waits for the
+            // memory of many of them at once.
+            let find = |slot: &Slot| samples.series(*slot, self.moment.number);
+            let found: Vec<_> = slots.iter().map(find).collect();
 
-            if !traces.is_empty() {
-                batch.push(traces);
-                registry.labels_into(slot, &mut labels);
-                batch.end_series(labels.encoded());
+            for (&slot, series) in slots.iter().zip(found) {
+                let traces =
+                    series.map_or(&[][..], |series| trace(series, range, from_ms, &mut tracer));
+
+                if !traces.is_empty() {
+                    batch.push(traces);
+                    batch.end_unnamed();
+                    traced.push(slot);
+                }
             }
         }
 
-        batch.finish()
+        batch.finish_with(SlotLabels {
+            source: self.clone(),
+            slots: traced,
+        })
+    }
+}
+
+/// The labels of some series of a generation.
+#[derive(Debug)]
+struct SlotLabels {
+    source: GenerationSource,
+    slots: Vec<Slot>,
+}
+
+impl LaterLabels for SlotLabels {
+    fn all(&self, put: &mut dyn FnMut(&[u8])) {
+        let registry = self.source.tenant.registry.read();
+        let mut labels = LabelsBuilder::default();
+
+        for slot in &self.slots {
+            registry.labels_into(*slot, &mut labels);
+            put(labels.encoded());
+        }
+    }
+
+    fn with_names(&self, names: &[String], put: &mut dyn FnMut(&[u8])) {
+        let registry = self.source.tenant.registry.read();
+        registry.labels_with(&self.slots, names, put);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use duramen_model::{Labels, STALE_NAN, TimeRange, is_stale};
 use duramen_source::presence::presence;
-use duramen_source::{Columns, Part, Presence, SeriesRequest};
+use duramen_source::{Columns, Part, Presence, PresenceBatch, SeriesRequest};
 use duramen_testkit::prompb::v1::TimeSeries;
 use futures::TryStreamExt;
 
@@ -84,7 +84,33 @@ async fn check(parts: &[Part], system: &System, start_ms: i64, end_ms: i64) -> u
     }
 
     assert!(traced.next().is_none());
+    traces.iter().for_each(check_names);
     undecided
+}
+
+/// Compares the labels with some names to all labels.
+fn check_names(batch: &PresenceBatch) {
+    for names in [
+        vec![],
+        vec!["__name__"],
+        vec!["__name__", "absent"],
+        vec!["absent", "job"],
+    ] {
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let kept = batch.labels_with(&names);
+
+        for row in 0..batch.len() {
+            let all = Labels::from_encoded(batch.labels_at(row)).unwrap();
+            let wanted = all
+                .iter()
+                .filter(|(name, _)| names.iter().any(|n| n == name));
+
+            assert_eq!(
+                Labels::from_encoded(kept.value(row)).unwrap(),
+                Labels::from_pairs(wanted).unwrap()
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

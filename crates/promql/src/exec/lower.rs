@@ -148,7 +148,7 @@ impl<'a> Lower<'a> {
 
                 self.node(operator, inputs)
             }
-            Node::Presence { selector } => self.presence(selector),
+            Node::Presence { selector, names } => self.presence(selector, names.as_deref()),
             Node::Repeat { input } => self.node(
                 RepeatStep { grid },
                 vec![self.at(self.place.once()).vector(input)],
@@ -308,8 +308,9 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// Returns the operators that tell when the series of a selector are present.
-    fn presence(&self, selector: &Plan) -> Exec {
+    /// Returns the operators that tell when the series of a selector are present. Of their labels
+    /// only those with one of `names` are needed.
+    fn presence(&self, selector: &Plan, names: Option<&[String]>) -> Exec {
         let Node::Steps {
             series: Series::Scan { matchers, range },
             lookup,
@@ -324,6 +325,7 @@ impl<'a> Lower<'a> {
             range: *range,
             lookup: *lookup,
             grid: selector.grid,
+            names: names.map(<[String]>::to_vec),
             place: self.place.clone(),
         };
 

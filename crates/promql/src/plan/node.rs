@@ -55,6 +55,8 @@ pub(crate) enum Node {
     /// A selector of which only the presence counts. The values of its cells are of no use.
     Presence {
         selector: Box<Plan>,
+        /// The labels that the aggregation keeps; `None` if they have no list.
+        names: Option<Vec<String>>,
     },
     /// Repeats the only step of its input at every step.
     Repeat {

@@ -324,7 +324,7 @@ mod tests {
 }
 
 /// Returns a batch of all series of `labels` whose cells are 1 where `present` says so, row by row.
-pub(crate) fn ones(labels: &BinaryArray, present: &[bool], steps: usize) -> RecordBatch {
+pub(crate) fn ones(labels: BinaryArray, present: &[bool], steps: usize) -> RecordBatch {
     let nulls = NullBuffer::from(present);
     let nulls = (nulls.null_count() > 0).then_some(nulls);
 
@@ -333,7 +333,7 @@ pub(crate) fn ones(labels: &BinaryArray, present: &[bool], steps: usize) -> Reco
     let [histogram_steps, histograms] = histograms.finish();
 
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(labels.clone()),
+        Arc::new(labels),
         cells_column(vec![1.0; present.len()], nulls, steps),
         histogram_steps,
         histograms,

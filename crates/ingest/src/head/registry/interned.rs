@@ -345,6 +345,36 @@ impl Registry {
         }
     }
 
+    /// Calls `put` with the labels of each of `slots` that have one of `names`.
+    pub(crate) fn labels_with(&self, slots: &[Slot], names: &[String], put: &mut dyn FnMut(&[u8])) {
+        let interned: Vec<&Arc<str>> = names
+            .iter()
+            .filter_map(|name| Some(&self.names.get(name.as_str())?.name))
+            .collect();
+
+        if interned.is_empty() {
+            slots.iter().for_each(|_| put(&[]));
+            return;
+        }
+
+        let mut labels = LabelsBuilder::default();
+        for slot in slots {
+            labels.clear();
+
+            let pairs = self.series.of(*slot).map(|pair| self.pair(pair));
+            let kept = pairs.filter(|pair| {
+                let is_kept = |name: &&Arc<str>| Arc::ptr_eq(name, &pair.name);
+                interned.iter().any(is_kept)
+            });
+
+            for pair in kept.take(interned.len()) {
+                labels.push(&pair.name, &pair.value);
+            }
+
+            put(labels.encoded());
+        }
+    }
+
     pub(crate) fn labels(&self, slot: Slot) -> Labels {
         let mut builder = LabelsBuilder::default();
         self.labels_into(slot, &mut builder);

@@ -27,7 +27,8 @@ use crate::plan::lookup::Lookup;
 use crate::vector::{self, VectorBatch, VectorBuilder};
 
 /// Returns the series of a selector with a cell at each step at which they are present, for an
-/// aggregation that does not use the values: the cells have any value.
+/// aggregation that does not use the values: the cells have any value. If the aggregation keeps
+/// only some labels, a series may come without the others.
 ///
 /// The input is the selector itself. It is run only if the source has no traces, or for the series
 /// whose traces do not decide a step.
@@ -37,6 +38,8 @@ pub(crate) struct Presence {
     pub(crate) range: TimeRange,
     pub(crate) lookup: Lookup,
     pub(crate) grid: Grid,
+    /// Only labels with these names are needed; `None`: all. Others may be there too.
+    pub(crate) names: Option<Vec<String>>,
     /// The place at which its steps are counted.
     pub(crate) place: PlanPlace,
 }
@@ -212,14 +215,19 @@ impl Running {
 
         self.add(&seen);
 
+        let labels = match &self.node.names {
+            Some(names) => batch.labels_with(names),
+            None => batch.labels().clone(),
+        };
+
         // Most batches are kept whole, and then their labels are not copied.
         if kept.len() == batch.len() {
-            return vector::ones(batch.labels(), told, steps);
+            return vector::ones(labels, told, steps);
         }
 
         let mut out = VectorBuilder::single(steps, kept.len());
         for (&row, told) in kept.iter().zip(rows) {
-            out.push(batch.labels_at(row), |step| told[step].then_some(1.0));
+            out.push(labels.value(row), |step| told[step].then_some(1.0));
         }
 
         out.finish_single()

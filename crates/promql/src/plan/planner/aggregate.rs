@@ -48,8 +48,8 @@ impl Planner {
                 return Ok(Plan {
                     node: Node::Aggregate {
                         aggregation,
+                        input: Box::new(aggregation.input(input, &projection)),
                         projection,
-                        input: Box::new(aggregation.input(input)),
                         pos: expr.pos(),
                     },
                     grid,
@@ -101,7 +101,7 @@ impl Planner {
 impl Aggregation {
     /// Returns the input of the aggregation. If it does not use values, a selector needs to tell
     /// only when its series are present.
-    fn input(self, input: Plan) -> Plan {
+    fn input(self, input: Plan, projection: &Projection) -> Plan {
         let is_selector = matches!(
             &input.node,
             Node::Steps {
@@ -120,6 +120,7 @@ impl Aggregation {
             names: input.names.clone(),
             node: Node::Presence {
                 selector: Box::new(input),
+                names: projection.kept().map(<[String]>::to_vec),
             },
         }
     }
