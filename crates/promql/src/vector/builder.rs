@@ -210,6 +210,25 @@ impl VectorBuilder {
     }
 }
 
+/// Returns a batch of all series of `labels` whose cells are 1 where `present` says so, row by row.
+pub(crate) fn ones(labels: BinaryArray, present: &[bool], steps: usize) -> RecordBatch {
+    let nulls = NullBuffer::from(present);
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+
+    let mut histograms = HistogramColumns::default();
+    (0..labels.len()).for_each(|_| histograms.end_row());
+    let [histogram_steps, histograms] = histograms.finish();
+
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(labels),
+        cells_column(vec![1.0; present.len()], nulls, steps),
+        histogram_steps,
+        histograms,
+    ];
+
+    RecordBatch::try_new(schema(steps), columns).expect("the columns fit the schema")
+}
+
 #[cfg(test)]
 mod tests {
     use duramen_model::FloatHistogram;
@@ -321,23 +340,4 @@ mod tests {
             [2, 1]
         );
     }
-}
-
-/// Returns a batch of all series of `labels` whose cells are 1 where `present` says so, row by row.
-pub(crate) fn ones(labels: BinaryArray, present: &[bool], steps: usize) -> RecordBatch {
-    let nulls = NullBuffer::from(present);
-    let nulls = (nulls.null_count() > 0).then_some(nulls);
-
-    let mut histograms = HistogramColumns::default();
-    (0..labels.len()).for_each(|_| histograms.end_row());
-    let [histogram_steps, histograms] = histograms.finish();
-
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(labels),
-        cells_column(vec![1.0; present.len()], nulls, steps),
-        histogram_steps,
-        histograms,
-    ];
-
-    RecordBatch::try_new(schema(steps), columns).expect("the columns fit the schema")
 }
