@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     WriteMultipart,
 };
 
@@ -157,6 +157,35 @@ impl Bucket {
             .map_err(|e| Error::store("put", key, e))?;
 
         Ok(())
+    }
+
+    /// Creates an object unless there is one. Returns `None` if it is ours now, or the body of the
+    /// other. `body` must differ from that of every other process. 1 PUT, and 1 GET if there is
+    /// another, or if the answer was unclear.
+    ///
+    /// # Errors
+    /// It is not known whether the object was created.
+    pub async fn offer(
+        &self,
+        key: &Path,
+        body: Bytes,
+        bytes_max: u64,
+    ) -> Result<Option<Bytes>, Error> {
+        let payload = PutPayload::from_bytes(body.clone());
+        let put = self
+            .inner
+            .store
+            .put_opts(key, payload, PutMode::Create.into());
+
+        let Err(error) = put.await else {
+            return Ok(None);
+        };
+
+        match self.get_if_exists(key, bytes_max).await? {
+            Some(found) if found == body => Ok(None),
+            Some(found) => Ok(Some(found)),
+            None => Err(Error::store("create", key, error)),
+        }
     }
 
     /// Writes the file `from`, of `length` bytes, as an object, which is durable on return. One PUT

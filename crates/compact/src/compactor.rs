@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use duramen_blocks::Error;
+use duramen_blocks::{Error, Merged};
 use duramen_manifest::{Commit, State};
 use duramen_model::{BlockId, TenantId};
 use duramen_runtime::Clock;
@@ -11,8 +12,9 @@ use duramen_source::Retention;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
+use crate::claims::{Claim, Claims};
 use crate::execute::{Executor, damaged_input, with_causes};
-use crate::job::Job;
+use crate::job::{Digest, Job};
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::retention::expired;
@@ -28,6 +30,33 @@ pub struct Compactor {
     policy: Policy,
     /// The damaged blocks that the manifest could not be told about, which no job takes any more.
     held: Mutex<BTreeMap<TenantId, BTreeSet<BlockId>>>,
+    claiming: Option<Claiming>,
+}
+
+/// When jobs are claimed. A claim costs a PUT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimWhen {
+    /// This is one of several workers.
+    Always,
+    /// Only if the manifest of the tenant shows merges of another worker, now or not long ago.
+    OthersMerge,
+}
+
+#[derive(Debug)]
+struct Claiming {
+    claims: Claims,
+    when: ClaimWhen,
+    /// When merges of others were last seen, on the monotonic clock.
+    others: Mutex<BTreeMap<TenantId, Duration>>,
+}
+
+/// A worker that has merged counts as present for so long.
+const OTHERS_STAY: Duration = Duration::from_secs(3600);
+
+/// A job that this worker may do.
+struct Taken {
+    job: Job,
+    claim: Option<Claim>,
 }
 
 /// How often one call does jobs again whose outputs came too late.
@@ -37,6 +66,8 @@ const LATE_MAX: usize = 3;
 #[derive(Debug)]
 pub enum Event<'a> {
     Begins(&'a Job),
+    /// Another worker has claimed it.
+    Left(&'a Job),
     Done(&'a Job),
     Lost(&'a Job),
     Failed(&'a Job, &'a Failure),
@@ -48,6 +79,22 @@ impl Compactor {
             executor,
             policy,
             held: Mutex::default(),
+            claiming: None,
+        }
+    }
+
+    /// Claims jobs before they are done.
+    #[must_use]
+    pub fn claiming(self, claims: Claims, when: ClaimWhen) -> Self {
+        let claiming = Claiming {
+            claims,
+            when,
+            others: Mutex::default(),
+        };
+
+        Self {
+            claiming: Some(claiming),
+            ..self
         }
     }
 
@@ -99,8 +146,11 @@ impl Compactor {
     /// of the manifest, so no process takes it again. If no input is damaged, all of them are left
     /// alone in this call. A job whose outputs come too late is done again with new ones.
     ///
-    /// Requests: those of [`Compactor::plan`] before each job and once at the end, and those of
-    /// [`Executor::run`] for each job, and of a commit for each damaged input.
+    /// A job that another worker has claimed is left to it.
+    ///
+    /// Requests: those of [`Compactor::plan`] before each job and once at the end, those of
+    /// [`Executor::run`] for each job, and of a commit for each damaged input. If jobs are claimed,
+    /// those of [`Claims::claim`], [`Claims::alive`] and [`Claims::release`] for each job.
     ///
     /// # Errors
     /// The manifest cannot be read.
@@ -112,17 +162,23 @@ impl Compactor {
     ) -> Result<Summary, Error> {
         let mut summary = Summary::default();
         let mut set_aside = BTreeSet::new();
+        let mut left = BTreeSet::new();
         let mut late = 0;
 
         loop {
-            let jobs = self.plan_without(tenant, &set_aside).await?;
-            let Some(job) = jobs.into_iter().find(&wanted) else {
+            let mut jobs = self.plan_without(tenant, &set_aside).await?;
+            jobs.retain(&wanted);
+
+            let taken = self.take(tenant, jobs, &mut left, &mut notice).await?;
+            let Some(Taken { job, claim }) = taken else {
+                summary.left = left.len() as u64;
                 return Ok(summary);
             };
 
             notice(Event::Begins(&job));
+            let done = self.run(tenant, &job, claim).await;
 
-            match self.executor.run(tenant, &job).await {
+            match done {
                 Ok(merged) => {
                     summary.add(&merged.report, merged.blocks.len());
                     info!(
@@ -150,6 +206,83 @@ impl Compactor {
                     summary.failed.push(failure);
                 }
             }
+        }
+    }
+
+    /// Returns the first job that no other worker has. Notes those that others have in `left`.
+    async fn take(
+        &self,
+        tenant: TenantId,
+        jobs: Vec<Job>,
+        left: &mut BTreeSet<Digest>,
+        notice: &mut impl FnMut(Event<'_>),
+    ) -> Result<Option<Taken>, Error> {
+        let Some(claims) = self.claims(tenant) else {
+            let job = jobs.into_iter().next();
+            return Ok(job.map(|job| Taken { job, claim: None }));
+        };
+
+        claims.keep(tenant, &jobs);
+
+        for job in jobs {
+            if left.contains(&job.digest()) {
+                continue;
+            }
+
+            match claims.claim(tenant, &job).await? {
+                Some(claim) => {
+                    let claim = Some(claim);
+                    return Ok(Some(Taken { job, claim }));
+                }
+                None => {
+                    notice(Event::Left(&job));
+                    left.insert(job.digest());
+                }
+            }
+        }
+
+        Ok(None)
+    }
+
+    /// Returns the claims, if jobs of the tenant are to be claimed.
+    fn claims(&self, tenant: TenantId) -> Option<&Claims> {
+        let Claiming {
+            claims,
+            when,
+            others,
+        } = self.claiming.as_ref()?;
+
+        if *when == ClaimWhen::Always {
+            return Some(claims);
+        }
+
+        let now = self.clock().monotonic();
+        let mut others = others.lock();
+        if self.executor.manifests().has_merges_of_others(tenant) {
+            others.insert(tenant, now);
+        }
+
+        let seen = others.get(&tenant);
+        seen.filter(|seen| now < **seen + OTHERS_STAY)
+            .map(|_| claims)
+    }
+
+    /// Does a job, and gives it back.
+    async fn run(
+        &self,
+        tenant: TenantId,
+        job: &Job,
+        claim: Option<Claim>,
+    ) -> Result<Merged, Error> {
+        let work = Box::pin(self.executor.run(tenant, job));
+
+        match (&self.claiming, claim) {
+            (Some(Claiming { claims, .. }), Some(claim)) => {
+                let done = claims.alive(work).await;
+                claims.release(claim).await;
+                done
+            }
+            _ => work.await,
         }
     }
 

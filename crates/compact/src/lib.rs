@@ -9,6 +9,8 @@
 //! - [`mod@plan`]: which blocks are to become one. Pure.
 //! - [`job`]: one merge that is to be done.
 //! - [`execute`]: does a job: merge, upload, one edit.
+//! - [`claims`]: which of several workers does a job. [`worker`]: the name of a process, and the time
+//!   of the store.
 //! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
 //!   came of them.
 //!
@@ -18,10 +20,10 @@
 //!
 //! - [`replaced`]: blocks that merges have replaced while this process looked on. Pure.
 //! - `litter`: what lies in the folder of a tenant. Pure. `held`: which blocks must stay. Pure.
-//! - [`worker`]: the name of a process, and the time of the store.
 //! - [`collector`]: deletes the objects of a tenant that nothing needs. [`cycles`]: those of all
 //!   tenants of a store, again and again.
 
+pub mod claims;
 pub mod collector;
 pub mod compactor;
 pub mod cycles;
@@ -40,8 +42,9 @@ mod unit;
 pub mod window;
 pub mod worker;
 
+pub use claims::Claims;
 pub use collector::{Collected, Collector, CollectorSettings};
-pub use compactor::{Compactor, Event};
+pub use compactor::{ClaimWhen, Compactor, Event};
 pub use cycles::Cycles;
 pub use execute::Executor;
 pub use job::{Digest, Job, Level};

@@ -13,6 +13,8 @@ pub struct Summary {
     pub done: u64,
     /// Jobs whose inputs another worker has replaced first.
     pub lost: u64,
+    /// Jobs that other workers have claimed.
+    pub left: u64,
     pub failed: Vec<Failure>,
     /// Blocks that went, and blocks that came.
     pub blocks_in: u64,
@@ -36,6 +38,24 @@ pub struct Failure {
 }
 
 impl Summary {
+    /// Adds what a later run did for the tenant.
+    pub fn join(&mut self, later: Self) {
+        self.done += later.done;
+        self.lost += later.lost;
+        self.left = later.left;
+        self.failed.extend(later.failed);
+        self.blocks_in += later.blocks_in;
+        self.blocks_out += later.blocks_out;
+        self.bytes_in += later.bytes_in;
+        self.bytes_out += later.bytes_out;
+        self.samples_in += later.samples_in;
+        self.samples_out += later.samples_out;
+
+        for (writer, lost) in later.conflicts {
+            *self.conflicts.entry(writer).or_default() += lost;
+        }
+    }
+
     pub(crate) fn add(&mut self, report: &MergeReport, outputs: usize) {
         self.done += 1;
         self.blocks_in += report.inputs.len() as u64;

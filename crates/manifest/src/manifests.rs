@@ -182,6 +182,20 @@ impl Manifests {
         }
     }
 
+    /// Whether the edits that this process knows show a merge of another writer. No request.
+    pub fn has_merges_of_others(&self, tenant: TenantId) -> bool {
+        let own = self.inner.identity.writer;
+        let is_merge = |edit: &Edit| {
+            let replace = edit.changes.replace.as_ref();
+            replace.is_some_and(|replace| !replace.add.is_empty() && !replace.remove.is_empty())
+        };
+
+        self.known(tenant).log().is_some_and(|log| {
+            let mut edits = log.numbered();
+            edits.any(|(_, edit)| edit.writer != own && is_merge(edit))
+        })
+    }
+
     /// Returns the blocks that edits above the sequence `since` have removed, with the sequences of
     /// these edits, up to the state that this process knows.
     ///

@@ -65,6 +65,7 @@ impl Command {
             | Self::PrintConfig(settings)
             | Self::CheckConfig(settings) => &settings.config.log_level,
             Self::Client(_) | Self::Blocks(_) => "info",
+            Self::Compact(command) if !command.is_once() => "info",
             Self::Compact(_) | Self::Bucket(_) => "warn",
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Settings come in. [`shared`] opens what all roles use, and claims the store. [`ingester`] and
 //! [`querier`] start one role each, from the parts that they name, and return its routes.
-//! [`compactor`] has no routes.
+//! [`compactor`] has no routes. [`worker`] is a process of its own, which only merges and collects.
 //! [`System`] is the whole in one process: it has the router, and the steps of a clean end.
 
 mod basics;
@@ -11,6 +11,7 @@ mod disk_cache;
 mod ingester;
 mod querier;
 mod shared;
+pub(crate) mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;

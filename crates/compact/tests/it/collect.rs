@@ -74,7 +74,7 @@ async fn collect(collector: &Collector) -> Collected {
 }
 
 /// Four flushes of one day.
-async fn flush_a_day(writer: &mut Process) {
+pub(crate) async fn flush_a_day(writer: &mut Process) {
     for flush in 0..4 {
         let samples: Answer = (0..30).map(|at| ((0, flush * HOUR_MS + at), 7)).collect();
         writer.flush(flush, &[(0, samples)]).await;

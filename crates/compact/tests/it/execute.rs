@@ -137,6 +137,7 @@ async fn a_damaged_input_is_named_and_left_alone_and_the_rest_goes_on() {
     let notice = |event: Event<'_>| {
         events.push(match event {
             Event::Begins(job) => ("begins", job.inputs.len()),
+            Event::Left(job) => ("left", job.inputs.len()),
             Event::Done(job) => ("done", job.inputs.len()),
             Event::Lost(job) => ("lost", job.inputs.len()),
             Event::Failed(job, _) => ("failed", job.inputs.len()),
@@ -155,8 +156,15 @@ async fn a_damaged_input_is_named_and_left_alone_and_the_rest_goes_on() {
     assert_eq!(summary.failed[0].held, [damaged.id]);
     assert!(summary.failed[0].reason.contains(&damaged.id.to_string()));
 
-    // From then on nobody tries again in this process.
+    // From then on nobody tries again, and another process does not either.
     assert_eq!(drain(&worker).await, Summary::default());
+    let other = Process::new(&bucket, 10, OVER_MS, Policy::default(), 100);
+    assert_eq!(drain(&other).await, Summary::default());
+
+    let state = other.state().await;
+    let (quarantined, fault) = state.quarantined.first_key_value().unwrap();
+    assert_eq!(*quarantined, damaged.id);
+    assert!(fault.contains("samples.parquet"), "{fault}");
     let ids: Vec<BlockId> = worker.state().await.blocks.keys().copied().collect();
     assert!(ids.contains(&damaged.id) && ids.len() == 2);
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod claims;
 mod collect;
 mod crash;
 mod entries;
@@ -11,4 +12,5 @@ mod plan;
 mod retention;
 mod rounds;
 mod sets;
+mod simulation;
 mod store;

@@ -1,15 +1,20 @@
-//! The subcommand `compact`: merges the blocks of a store, until there is nothing to merge.
+//! The subcommand `compact`: merges the blocks of a store, until there is nothing to merge, or for as
+//! long as the process runs.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use duramen_blocks::{MergeOptions, Staging};
 use duramen_bucket::{Bucket, StoreUrl, Tenant, Tenants, WriterIdentity};
-use duramen_compact::{Compactor, Event, Executor, Job, Policy, Summary};
+use duramen_compact::claims::STILL_MAX;
+use duramen_compact::{
+    ClaimWhen, Claims, Compactor, Event, Executor, Job, Policy, Summary, Worker,
+};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantName, WriterId};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
@@ -19,6 +24,7 @@ use crate::cli::answer::Answer;
 use crate::cli::format::Format;
 use crate::config::settings::Settings;
 use crate::roles::open_bucket;
+use crate::roles::worker::{self, Tools};
 
 /// The exit code when there was nothing to merge.
 const NOTHING_TO_DO: u8 = 3;
@@ -29,24 +35,28 @@ const SOME_FAILED: u8 = 4;
 /// It may run beside a server, and beside other processes that merge. It can be stopped at any
 /// time: the next run does what is left.
 ///
-/// The exit code is 0 if all merges were done, 3 if there was nothing to merge, 4 if some merges
+/// Without --once, it goes on until a signal ends it, every compact.interval. It also deletes what
+/// nothing needs, as a server does. Any number of such workers may run: they share the work.
+///
+/// With --once, the exit code is 0 if all merges were done, 3 if there was nothing to merge, 4 if some merges
 /// failed, and 1 if the command could not do its work.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Compact {
-    /// Merges until there is nothing to merge, and ends.
-    #[arg(long, required = true)]
+    /// Merges until there is nothing to merge, and ends. Merges that a running process has claimed are
+    /// left to it. Those of a process that has died are taken over, which takes a minute.
+    #[arg(long)]
     once: bool,
 
     /// Merges the blocks of this tenant only. May be given several times.
-    #[arg(long = "tenant", value_name = "NAME")]
+    #[arg(long = "tenant", value_name = "NAME", requires = "once")]
     tenants: Vec<String>,
 
     /// Merges only in the windows that hold this time: 2026-11-30T14:00:00Z, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    #[arg(long, value_name = "TIME", value_parser = time_ms, requires = "once")]
     window: Option<i64>,
 
     /// Says what would be merged, and merges nothing.
-    #[arg(long)]
+    #[arg(long, requires = "once")]
     dry_run: bool,
 
     /// The store, as for the server. Other settings of the store, such as keys for S3, come from
@@ -97,10 +107,31 @@ fn time_ms(text: &str) -> Result<i64, String> {
         .map_err(|error| format!("no time like 2026-11-30T14:00:00Z: {error}"))
 }
 
+/// How often the claims of others are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// What was done for a tenant, or would be.
 struct Done {
     tenant: TenantName,
     outcome: Outcome,
+}
+
+impl Done {
+    /// How many jobs are left to other workers.
+    fn left(&self) -> u64 {
+        match &self.outcome {
+            Outcome::Merged(summary) => summary.left,
+            Outcome::Planned(_) | Outcome::Failed(_) => 0,
+        }
+    }
+
+    /// Adds what was done later.
+    fn join(&mut self, more: Outcome) {
+        match (&mut self.outcome, more) {
+            (Outcome::Merged(summary), Outcome::Merged(more)) => summary.join(more),
+            (outcome, more) => *outcome = more,
+        }
+    }
 }
 
 enum Outcome {
@@ -119,22 +150,65 @@ impl Compact {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let bucket = self.bucket(&disk, &clock)?;
-        let tenants = self.tenants(&bucket, &clock).await?;
-        let folder = self.folder(&clock);
-        let staging = Staging::open(Arc::clone(&disk), folder.clone())?;
-        let compactor = self.compactor(bucket, staging, clock);
+        match self.once {
+            true => self.run_once(&disk, &clock).await,
+            false => self.work(&disk, &clock).await,
+        }
+    }
+
+    /// Whether the command ends by itself.
+    pub(crate) const fn is_once(&self) -> bool {
+        self.once
+    }
+
+    /// Merges and collects until a signal ends the process.
+    ///
+    /// Requests: those of [`worker::run`].
+    async fn work(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Answer> {
+        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
+        let folder = self.folder(clock);
+
+        let tools = Tools {
+            bucket: self.bucket(disk, clock)?,
+            disk,
+            clock,
+            folder: &folder,
+            memory_bytes: self.memory,
+        };
+
+        let worked = worker::run(&settings.config, tools).await;
+        duramen_runtime::disk::remove_dir_all(&**disk, &folder)
+            .with_context(|| format!("remove {}", folder.display()))?;
+
+        worked.map(|()| Answer::good("the worker has ended".to_owned()))
+    }
+
+    async fn run_once(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Answer> {
+        let bucket = self.bucket(disk, clock)?;
+        let tenants = self.tenants(&bucket, clock).await?;
+        let folder = self.folder(clock);
+        let staging = Staging::open(Arc::clone(disk), folder.clone())?;
+        let worker = Worker::new(bucket.clone(), &**clock);
+        let compactor = self.compactor(bucket, staging, &worker, clock);
 
         let mut all = Vec::new();
-        for tenant in tenants {
-            let outcome = self.of_tenant(&compactor, &tenant).await;
+        for tenant in &tenants {
+            let outcome = self.of_tenant(&compactor, tenant).await;
             all.push(Done {
-                tenant: tenant.name,
+                tenant: tenant.name.clone(),
                 outcome: outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))),
             });
         }
 
-        duramen_runtime::disk::remove_dir_all(&*disk, &folder)
+        self.take_over(&compactor, &tenants, &mut all, &**clock)
+            .await;
+        worker.leave().await?;
+
+        duramen_runtime::disk::remove_dir_all(&**disk, &folder)
             .with_context(|| format!("remove {}", folder.display()))?;
 
         let text = match self.output {
@@ -144,6 +218,29 @@ impl Compact {
 
         let code = code(&all);
         Ok(Answer { text, code })
+    }
+
+    /// Looks again at the tenants whose jobs others have claimed, until a worker that has died would
+    /// have been noticed.
+    async fn take_over(
+        &self,
+        compactor: &Compactor,
+        tenants: &[Tenant],
+        all: &mut [Done],
+        clock: &dyn Clock,
+    ) {
+        let until = clock.monotonic() + STILL_MAX + LOOK_EVERY;
+
+        while all.iter().any(|done| done.left() > 0) && clock.monotonic() < until {
+            clock.sleep(LOOK_EVERY).await;
+
+            for (done, tenant) in all.iter_mut().zip(tenants) {
+                if done.left() > 0 {
+                    let more = self.of_tenant(compactor, tenant).await;
+                    done.join(more.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))));
+                }
+            }
+        }
     }
 
     fn bucket(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
@@ -186,21 +283,29 @@ impl Compact {
         parent.join(format!("duramen-compact-{}", clock.new_ulid()))
     }
 
-    fn compactor(&self, bucket: Bucket, staging: Staging, clock: Arc<dyn Clock>) -> Compactor {
+    fn compactor(
+        &self,
+        bucket: Bucket,
+        staging: Staging,
+        worker: &Worker,
+        clock: &Arc<dyn Clock>,
+    ) -> Compactor {
         let identity = WriterIdentity {
             writer: WriterId(clock.new_ulid()),
             epoch: 0,
             incarnation: Incarnation(clock.new_ulid()),
         };
 
-        let manifests = Manifests::new(bucket.clone(), Arc::clone(&clock), identity);
+        let manifests = Manifests::new(bucket.clone(), Arc::clone(clock), identity);
+        let claims = Claims::new(bucket.clone(), worker.clone(), Arc::clone(clock));
         let options = MergeOptions {
             memory_bytes_max: self.memory,
             ..MergeOptions::default()
         };
 
-        let executor = Executor::new(bucket, manifests, staging, clock, options);
-        Compactor::new(executor, Policy::default())
+        let executor = Executor::new(bucket, manifests, staging, Arc::clone(clock), options);
+        let compactor = Compactor::new(executor, Policy::default());
+        compactor.claiming(claims, ClaimWhen::Always)
     }
 
     fn is_wanted(&self, job: &Job) -> bool {
@@ -233,6 +338,7 @@ impl Compact {
 fn tell(tenant: &Tenant, event: &Event<'_>) {
     let (what, job) = match event {
         Event::Begins(job) => ("merging", job),
+        Event::Left(job) => ("left to another process", job),
         Event::Done(job) => ("merged", job),
         Event::Lost(job) => ("merged by another process", job),
         Event::Failed(job, _) => ("failed", job),
@@ -267,7 +373,7 @@ fn code(all: &[Done]) -> u8 {
 
     let worked = |done: &Done| match &done.outcome {
         Outcome::Failed(_) => true,
-        Outcome::Merged(summary) => summary.done + summary.lost > 0,
+        Outcome::Merged(summary) => summary.done + summary.lost + summary.left > 0,
         Outcome::Planned(jobs) => !jobs.is_empty(),
     };
 
@@ -325,6 +431,14 @@ fn tell_summary(text: &mut String, tenant: &TenantName, summary: &Summary) -> st
 
     if summary.lost > 0 {
         writeln!(text, "{tenant}: {} merges by other processes", summary.lost)?;
+    }
+
+    if summary.left > 0 {
+        writeln!(
+            text,
+            "{tenant}: {} merges are left to other processes",
+            summary.left
+        )?;
     }
 
     for (writer, lost) in &summary.conflicts {

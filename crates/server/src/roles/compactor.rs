@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use duramen_blocks::{MergeOptions, Staging};
 use duramen_compact::{
-    Collector, CollectorSettings, Compactor, Cycles, Executor, Metrics, Policy, RoundSettings,
-    RoundState, Rounds, Worker,
+    ClaimWhen, Claims, Collector, CollectorSettings, Compactor, Cycles, Executor, Metrics, Policy,
+    RoundSettings, RoundState, Rounds, Worker,
 };
 use duramen_metrics::Registry;
 use duramen_runtime::{OnFailure, Tasks};
@@ -20,7 +20,7 @@ const MEMORY_SHARE: usize = 8;
 
 /// The first cycle of the collector comes so long after a start, so that a process that is started
 /// again every few hours collects too.
-const FIRST_CYCLE: Duration = Duration::from_secs(10 * 60);
+pub(super) const FIRST_CYCLE: Duration = Duration::from_secs(10 * 60);
 
 /// Starts the rounds. The first one is after the first pause, so that a start has the store for
 /// itself.
@@ -53,7 +53,7 @@ pub(crate) fn start(
     );
 
     let rounds = Rounds {
-        compactor: Compactor::new(executor, Policy::default()),
+        compactor: compactor(shared, executor),
         bucket: shared.bucket.clone(),
         register: Arc::clone(&shared.register),
         limits: shared.limits(),
@@ -89,6 +89,15 @@ pub(crate) fn start(
     });
 
     Ok(())
+}
+
+/// The compactor of a server. Workers may run beside it, and then it claims its jobs.
+fn compactor(shared: &Shared, executor: Executor) -> Compactor {
+    let worker = Worker::new(shared.bucket.clone(), &*shared.clock);
+    let claims = Claims::new(shared.bucket.clone(), worker, Arc::clone(&shared.clock));
+    let compactor = Compactor::new(executor, Policy::default());
+
+    compactor.claiming(claims, ClaimWhen::OthersMerge)
 }
 
 /// Starts the collection of what nothing needs, if it is wanted.

@@ -171,6 +171,72 @@ async fn what_nothing_needs_is_cleaned_beside_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workers_share_the_work_and_end_when_they_are_asked_to() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on(&s3).await;
+    let day_ms = (now_ms() / DAY_MS - 9) * DAY_MS;
+
+    for flush in 0..6 {
+        let at_ms = day_ms + flush / 2 * DAY_MS + (flush + 1) * 3_600_000;
+        let body = Body::default().sample("a", at_ms, 1.0);
+        server.write(body.snappy()).await;
+        server.flush().await;
+    }
+
+    let staging = tempfile::tempdir().unwrap();
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_duramen"))
+            .env_clear()
+            .env("AWS_ACCESS_KEY_ID", "key-of-the-test")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1")
+            .env("DURAMEN_S3_ENDPOINT", s3.endpoint())
+            .env("DURAMEN_COMPACT_INTERVAL", "50ms")
+            .args(["compact", "--store", "s3://test/duramen", "--staging"])
+            .arg(staging.path())
+            .spawn()
+            .unwrap()
+    };
+
+    let workers = [start(), start()];
+    let mut looks = 0;
+
+    // Three days, of two flushes each.
+    loop {
+        let planned = compact(&s3, &["--dry-run"]);
+        if planned.status.code() == Some(3) {
+            break;
+        }
+
+        looks += 1;
+        assert!(looks < 1_000, "nothing is merged");
+    }
+
+    for mut worker in workers {
+        let id = worker.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(worker.wait().unwrap().code(), Some(0));
+    }
+
+    assert_eq!(std::fs::read_dir(staging.path()).unwrap().count(), 0);
+    let keys: Vec<String> = s3.objects().into_iter().map(|object| object.key).collect();
+    let left = keys
+        .iter()
+        .filter(|key| key.contains("/workers/") || key.contains("/jobs/"));
+    assert_eq!(left.count(), 0, "{keys:?}");
+
+    let asked_ms = day_ms + 3 * DAY_MS;
+    let sum = server.value("sum_over_time(a[3d])", asked_ms).await;
+    assert_eq!(sum.as_deref(), Some("6"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_cannot_work_says_why() {
     let s3 = S3::start(S3Options::default()).await.unwrap();
     let _server = Duramen::on(&s3).await;

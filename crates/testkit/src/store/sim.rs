@@ -48,7 +48,8 @@ struct Inner {
 #[derive(Debug)]
 struct Control {
     random: StdRng,
-    /// How many requests of a hundred fail. Half of the writes that fail have had their effect.
+    /// How many writes of a hundred fail. Half of these have had their effect. Of the reads, a tenth
+    /// as many fail.
     failing: u32,
     /// The process stops at its n-th request from now.
     stop_at: Option<u64>,
@@ -65,6 +66,14 @@ pub struct SimCounts {
     pub puts: u64,
     pub lists: u64,
     pub deletes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SimOp {
+    Get,
+    Put,
+    List,
+    Delete,
 }
 
 /// What becomes of a request.
@@ -96,8 +105,8 @@ impl SimStore {
         self.failing_client(0, 0)
     }
 
-    /// Returns the store as another process has it. Of a hundred of its requests, `failing` fail,
-    /// the same ones for the same seed.
+    /// Returns the store as another process has it. Of a hundred of its writes, `failing` fail, and
+    /// a tenth as many of its reads: the same ones for the same seed.
     pub fn failing_client(&self, seed: u64, failing: u32) -> SimClient {
         let control = Control {
             random: StdRng::seed_from_u64(seed),
@@ -143,7 +152,17 @@ impl SimClient {
 
     /// Returns when the process has stopped.
     pub async fn stopped(&self) {
-        self.inner.stopped.notified().await;
+        loop {
+            let stopped = self.inner.stopped.notified();
+            tokio::pin!(stopped);
+            stopped.as_mut().enable();
+
+            if self.inner.control.lock().is_stopped {
+                return;
+            }
+
+            stopped.await;
+        }
     }
 
     /// Lets the process go on.
@@ -156,7 +175,7 @@ impl SimClient {
         self.inner.resumed.notify_waiters();
     }
 
-    /// Sets how many requests of a hundred fail.
+    /// Sets how many writes of a hundred fail.
     pub fn set_failing(&self, failing: u32) {
         self.inner.control.lock().failing = failing;
     }
@@ -171,9 +190,16 @@ impl SimClient {
     }
 
     /// Counts a request, and decides whether the process stops at it: before or after its effect.
-    fn arrive(&self, count: impl FnOnce(&mut SimCounts)) -> (bool, bool) {
+    fn arrive(&self, op: SimOp) -> (bool, bool) {
         let mut control = self.inner.control.lock();
-        count(&mut control.counts);
+        let counts = &mut control.counts;
+
+        match op {
+            SimOp::Get => counts.gets += 1,
+            SimOp::Put => counts.puts += 1,
+            SimOp::List => counts.lists += 1,
+            SimOp::Delete => counts.deletes += 1,
+        }
 
         let stops = match control.stop_at {
             Some(1) => {
@@ -189,11 +215,14 @@ impl SimClient {
         (stops && !control.is_done, stops && control.is_done)
     }
 
-    fn fate(&self) -> Fate {
+    fn fate(&self, op: SimOp) -> Fate {
         let mut control = self.inner.control.lock();
-        let failing = control.failing;
+        let failing = match op {
+            SimOp::Put | SimOp::Delete => control.failing * 10,
+            SimOp::Get | SimOp::List => control.failing,
+        };
 
-        if control.random.random_range(0..100) >= failing {
+        if control.random.random_range(0..1_000) >= failing {
             return Fate::Done;
         }
 
@@ -206,7 +235,7 @@ impl SimClient {
     async fn stand(&self, stops: bool) {
         if stops {
             self.inner.control.lock().is_stopped = true;
-            self.inner.stopped.notify_one();
+            self.inner.stopped.notify_waiters();
         }
 
         loop {
@@ -223,15 +252,11 @@ impl SimClient {
     }
 
     /// Carries a request out, with what befalls it.
-    async fn request<T>(
-        &self,
-        count: impl FnOnce(&mut SimCounts),
-        effect: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let (before, after) = self.arrive(count);
+    async fn request<T>(&self, op: SimOp, effect: impl Future<Output = Result<T>>) -> Result<T> {
+        let (before, after) = self.arrive(op);
         self.stand(before).await;
 
-        let fate = self.fate();
+        let fate = self.fate(op);
         let answer = match fate {
             Fate::Done | Fate::Unanswered => Some(effect.await),
             Fate::Lost => None,
@@ -269,7 +294,7 @@ impl ObjectStore for SimClient {
             Ok(put)
         };
 
-        self.request(|counts| counts.puts += 1, effect).await
+        self.request(SimOp::Put, effect).await
     }
 
     async fn put_multipart_opts(
@@ -290,12 +315,12 @@ impl ObjectStore for SimClient {
             Ok(answer)
         };
 
-        self.request(|counts| counts.gets += 1, effect).await
+        self.request(SimOp::Get, effect).await
     }
 
     async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let effect = self.store.objects.get_ranges(at, ranges);
-        self.request(|counts| counts.gets += 1, effect).await
+        self.request(SimOp::Get, effect).await
     }
 
     fn delete_stream(
@@ -312,7 +337,7 @@ impl ObjectStore for SimClient {
                     Ok(key)
                 };
 
-                client.request(|counts| counts.deletes += 1, effect).await
+                client.request(SimOp::Delete, effect).await
             }
         });
 
@@ -331,7 +356,7 @@ impl ObjectStore for SimClient {
                 Ok(dated.collect::<Vec<_>>())
             };
 
-            client.request(|counts| counts.lists += 1, effect).await
+            client.request(SimOp::List, effect).await
         };
 
         let objects = stream::once(listed).map_ok(|found| stream::iter(found).map(Ok));
@@ -340,12 +365,12 @@ impl ObjectStore for SimClient {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let effect = self.store.objects.list_with_delimiter(prefix);
-        self.request(|counts| counts.lists += 1, effect).await
+        self.request(SimOp::List, effect).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let effect = self.store.objects.copy_opts(from, to, options);
-        self.request(|counts| counts.puts += 1, effect).await
+        self.request(SimOp::Put, effect).await
     }
 }
 

@@ -31,10 +31,18 @@ impl Look {
         &self,
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<Vec<MergeInput>> {
-        let mut blocks = self.selection.blocks(Rank::Any, disk, clock).await?;
-        blocks.sort_by_key(|block| (block.entry.stats.min_ts_ms, block.entry.id));
-        Ok(blocks)
+    ) -> anyhow::Result<Vec<Found>> {
+        let selected = self.selection.select(Rank::Any, disk, clock).await?;
+        let mut quarantined = selected.quarantined;
+
+        let found = selected.blocks.into_iter().map(|block| Found {
+            quarantined: quarantined.remove(&block.entry.id),
+            block,
+        });
+
+        let mut found: Vec<Found> = found.collect();
+        found.sort_by_key(|Found { block, .. }| (block.entry.stats.min_ts_ms, block.entry.id));
+        Ok(found)
     }
 
     /// Requests: those of the selection. No block is read.
@@ -58,7 +66,7 @@ impl Look {
     }
 
     /// Returns the blocks as `text` says, or as JSON.
-    fn shown(&self, blocks: &[MergeInput], text: fn(&[MergeInput]) -> String) -> Answer {
+    fn shown(&self, blocks: &[Found], text: fn(&[Found]) -> String) -> Answer {
         Answer::good(match self.output {
             Format::Text => text(blocks),
             Format::Json => printed(&blocks.iter().map(described).collect()),
@@ -74,8 +82,8 @@ impl Look {
         let blocks = self.blocks(disk, clock).await?;
         let mut verdicts = Vec::with_capacity(blocks.len());
 
-        for block in &blocks {
-            verdicts.push((block, audit(block).await));
+        for found in &blocks {
+            verdicts.push((found, audit(&found.block).await));
         }
 
         let is_good = verdicts.iter().all(|(_, verdict)| verdict.is_ok());
@@ -89,8 +97,15 @@ impl Look {
     }
 }
 
+/// A block, and what its manifest says of it.
+struct Found {
+    block: MergeInput,
+    /// Why it is in quarantine.
+    quarantined: Option<String>,
+}
+
 /// What was found of a block.
-type Verdict<'a> = (&'a MergeInput, Result<Audited, Error>);
+type Verdict<'a> = (&'a Found, Result<Audited, Error>);
 
 fn printed(values: &Vec<Json>) -> String {
     serde_json::to_string_pretty(values).unwrap_or_default()
@@ -123,7 +138,8 @@ fn bytes_per_sample(entry: &BlockEntry) -> Option<f64> {
 }
 
 /// The entry in its JSON form, with the place of the block and what follows from the entry.
-fn described(block: &MergeInput) -> Json {
+fn described(found: &Found) -> Json {
+    let Found { block, quarantined } = found;
     let entry = &block.entry;
 
     json!({
@@ -133,12 +149,13 @@ fn described(block: &MergeInput) -> Json {
         "last": rfc3339(entry.stats.max_ts_ms),
         "bytes": entry.stats.bytes(),
         "bytesPerSample": bytes_per_sample(entry),
+        "quarantined": quarantined,
         "entry": entry,
     })
 }
 
-fn verdict_in_json((block, verdict): &Verdict<'_>) -> Json {
-    let mut json = described(block);
+fn verdict_in_json((found, verdict): &Verdict<'_>) -> Json {
+    let mut json = described(found);
 
     match verdict {
         Ok(_) => json["ok"] = true.into(),
@@ -151,19 +168,24 @@ fn verdict_in_json((block, verdict): &Verdict<'_>) -> Json {
     json
 }
 
-fn table(blocks: &[MergeInput]) -> String {
+/// A line for each block. That of a block in quarantine ends with the reason.
+fn table(blocks: &[Found]) -> String {
     let mut text = format!(
         "{:<26}  {:>5}  {:<24}  {:<24}  {:>9}  {:>12}  {:>10}  {:>13}  {:>8}\n",
         "BLOCK", "LEVEL", "FIRST", "LAST", "SERIES", "SAMPLES", "HISTOGRAMS", "BYTES", "B/SAMPLE"
     );
 
-    for MergeInput { entry, .. } in blocks {
+    for Found { block, quarantined } in blocks {
+        let entry = &block.entry;
         let stats = &entry.stats;
+        let quarantined = quarantined
+            .as_ref()
+            .map_or_else(String::new, |fault| format!("  quarantined: {fault}"));
         let each = bytes_per_sample(entry).map_or_else(String::new, |each| format!("{each:.3}"));
 
         let _ = writeln!(
             text,
-            "{:<26}  {:>5}  {:<24}  {:<24}  {:>9}  {:>12}  {:>10}  {:>13}  {each:>8}",
+            "{:<26}  {:>5}  {:<24}  {:<24}  {:>9}  {:>12}  {:>10}  {:>13}  {each:>8}{quarantined}",
             entry.id.to_string(),
             entry.level,
             rfc3339(stats.min_ts_ms),
@@ -178,12 +200,12 @@ fn table(blocks: &[MergeInput]) -> String {
     text
 }
 
-fn sheets(blocks: &[MergeInput]) -> String {
+fn sheets(blocks: &[Found]) -> String {
     blocks.iter().map(sheet).collect::<Vec<_>>().join("\n")
 }
 
 /// All that the entry says, a line for each.
-fn sheet(block: &MergeInput) -> String {
+fn sheet(Found { block, quarantined }: &Found) -> String {
     let entry = &block.entry;
     let stats = &entry.stats;
     let resolution = entry.resolution_ms;
@@ -223,6 +245,10 @@ fn sheet(block: &MergeInput) -> String {
         lines.push(("bytes/sample", format!("{each:.3}")));
     }
 
+    if let Some(fault) = quarantined {
+        lines.push(("quarantined", fault.clone()));
+    }
+
     let mut text = String::new();
 
     for (name, value) in lines {
@@ -240,8 +266,8 @@ fn sheet(block: &MergeInput) -> String {
 fn verdicts_in_text(verdicts: &[Verdict<'_>]) -> String {
     let mut text = String::new();
 
-    for (block, verdict) in verdicts {
-        let directory = &block.directory;
+    for (found, verdict) in verdicts {
+        let directory = &found.block.directory;
 
         let _ = match verdict {
             Ok(read) => writeln!(

@@ -1,5 +1,6 @@
 //! Which blocks a command works on: folders, or the live blocks of a tenant.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +38,15 @@ pub(super) struct Selection {
     blocks: Vec<BlockId>,
 }
 
+/// The blocks that were selected.
+#[derive(Debug)]
+pub(super) struct Selected {
+    /// At least one.
+    pub(super) blocks: Vec<MergeInput>,
+    /// Those that the manifest has in quarantine, and what was found.
+    pub(super) quarantined: BTreeMap<BlockId, String>,
+}
+
 /// How the blocks of folders rank among each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
@@ -56,13 +66,27 @@ impl Selection {
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Vec<MergeInput>> {
-        let blocks = match &self.tenant {
+        let selected = self.select(rank, disk, clock).await?;
+        Ok(selected.blocks)
+    }
+
+    /// Returns the blocks, with what their manifest says of them.
+    pub(super) async fn select(
+        &self,
+        rank: Rank,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Selected> {
+        let selected = match &self.tenant {
             Some(tenant) => self.of_tenant(tenant, disk, clock).await?,
-            None => self.of_folders(rank, disk)?,
+            None => Selected {
+                blocks: self.of_folders(rank, disk)?,
+                quarantined: BTreeMap::new(),
+            },
         };
 
-        anyhow::ensure!(!blocks.is_empty(), "there is no block");
-        Ok(blocks)
+        anyhow::ensure!(!selected.blocks.is_empty(), "there is no block");
+        Ok(selected)
     }
 
     fn of_folders(&self, rank: Rank, disk: &Arc<dyn Disk>) -> anyhow::Result<Vec<MergeInput>> {
@@ -104,7 +128,7 @@ impl Selection {
         tenant: &str,
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<Vec<MergeInput>> {
+    ) -> anyhow::Result<Selected> {
         let store = self.store.as_deref();
         let config = self.config.as_deref();
         let store = TenantStore::open(tenant, store, config, Absent::Fails, (disk, clock)).await?;
@@ -120,12 +144,13 @@ impl Selection {
         let is_wanted =
             |entry: &&Arc<BlockEntry>| self.blocks.is_empty() || self.blocks.contains(&entry.id);
 
-        Ok(state
-            .blocks
-            .values()
-            .filter(is_wanted)
-            .map(|entry| of_store(&store.bucket, store.id, entry))
-            .collect())
+        let wanted = state.blocks.values().filter(is_wanted);
+        let blocks = wanted.map(|entry| of_store(&store.bucket, store.id, entry));
+
+        Ok(Selected {
+            blocks: blocks.collect(),
+            quarantined: state.quarantined.clone(),
+        })
     }
 }
 
