@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use crate::series::index::SeriesIndex;
 use crate::tier::TierCounts;
 
-/// A block with a larger index gets none: each selection reads its file.
-const INDEX_BYTES_MAX: usize = 32 << 20;
-/// How many indexes are built at the same time. Each may take twice [`INDEX_BYTES_MAX`] meanwhile.
+/// A block with a larger index gets none: each selection reads its file. A block whose one metric
+/// runs on to twice its limits has 64 MiB of labels and 131,072 series.
+const INDEX_BYTES_MAX: usize = 96 << 20;
+/// How many indexes are built at the same time.
 const MAKERS_MAX: usize = 4;
 
 /// A bounded pool of decoded series indexes. It drops the least recently used first. Share one
@@ -24,6 +25,7 @@ const MAKERS_MAX: usize = 4;
 pub struct SeriesIndexPool {
     state: Mutex<State>,
     bytes_max: usize,
+    memory: Arc<Account>,
 }
 
 struct State {
@@ -44,7 +46,8 @@ impl std::fmt::Debug for SeriesIndexPool {
 }
 
 impl SeriesIndexPool {
-    /// Returns a pool of at most `bytes_max` bytes. One index may have at most 32 MiB of them.
+    /// Returns a pool of at most `bytes_max` bytes. One index may have at most 96 MiB of
+    /// them.
     pub fn new(bytes_max: usize) -> Self {
         Self::within(bytes_max, &Account::unbounded())
     }
@@ -64,6 +67,7 @@ impl SeriesIndexPool {
         Self {
             state: Mutex::new(state),
             bytes_max,
+            memory: Arc::clone(memory),
         }
     }
 
@@ -110,6 +114,7 @@ impl SeriesIndexPool {
         mine.then(|| Maker {
             pool: Arc::clone(self),
             dir: Arc::clone(dir),
+            share: self.memory.share(Use::Cache),
         })
     }
 }
@@ -174,10 +179,22 @@ impl State {
 pub(crate) struct Maker {
     pool: Arc<SeriesIndexPool>,
     dir: Arc<Path>,
+    /// The memory of the index while it is built.
+    share: Share,
 }
 
 impl Maker {
-    pub(crate) fn keep(self, index: &Arc<SeriesIndex>) {
+    /// Takes the memory that the index needs so far, while it is built. Returns `None` if the
+    /// account does not give it.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Option<()> {
+        let more = bytes.saturating_sub(self.share.bytes());
+        self.share.grow(more).ok()
+    }
+
+    pub(crate) fn keep(mut self, index: &Arc<SeriesIndex>) {
+        // The pool takes the memory for what is kept.
+        self.share.shrink(self.share.bytes());
+
         let dir = Arc::clone(&self.dir);
         self.pool
             .state

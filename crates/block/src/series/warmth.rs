@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::series::file::SeriesFile;
 use crate::series::index::builder::SeriesIndexBuilder;
 use crate::series::index::{ROW_BYTES, SeriesIndex};
-use crate::series::pool::SeriesIndexPool;
+use crate::series::pool::{Maker, SeriesIndexPool};
 
 /// From this selection of an open block on, building its index pays for itself, even if the
 /// selection needs only a part of the file. For 10,000 series with 58 label columns the build costs
@@ -58,18 +58,22 @@ impl Warmth {
             return None;
         }
 
-        let maker = pool.maker(file.dir())?;
-        let made = make(file, bytes_max, reads).await;
+        let mut maker = pool.maker(file.dir())?;
+        let made = make(file, bytes_max, &mut maker, reads).await;
 
         let pause = match &made {
-            Ok(Some(_)) => SELECTIONS_AGAIN,
-            Ok(None) => u32::MAX,
+            Ok(Made::Index(_) | Made::OutOfMemory) => SELECTIONS_AGAIN,
+            Ok(Made::TooLarge) => u32::MAX,
             Err(_) => SELECTIONS_AFTER_ERROR,
         };
 
         self.wait.store(selection.saturating_add(pause), Relaxed);
 
-        let index = Arc::new(made.ok().flatten()?);
+        let Ok(Made::Index(index)) = made else {
+            return None;
+        };
+
+        let index = Arc::new(index);
         maker.keep(&index);
         Some(index)
     }
@@ -81,12 +85,22 @@ fn may_fit(file: &SeriesFile, bytes_max: usize) -> bool {
     rows.max(file.bytes()) <= bytes_max as u64
 }
 
-/// Builds the index from all row groups. Returns `None` if it is larger than `bytes_max`.
+/// What came of building an index.
+enum Made {
+    Index(SeriesIndex),
+    /// The index is larger than one may be.
+    TooLarge,
+    /// The account of memory did not give what the index takes while it is built.
+    OutOfMemory,
+}
+
+/// Builds the index from all row groups.
 async fn make(
     series: &SeriesFile,
     bytes_max: usize,
+    maker: &mut Maker,
     reads: &Reads,
-) -> Result<Option<SeriesIndex>, Error> {
+) -> Result<Made, Error> {
     let mut builder = SeriesIndexBuilder::new(bytes_max);
 
     for part in series.parts(&series.groups(&[])) {
@@ -98,9 +112,14 @@ async fn make(
             .await?;
 
         if !fits {
-            return Ok(None);
+            return Ok(Made::TooLarge);
+        }
+
+        // The finished index has about as much again for the values of its labels.
+        if maker.hold(2 * builder.bytes()).is_none() {
+            return Ok(Made::OutOfMemory);
         }
     }
 
-    Ok(builder.finish())
+    Ok(builder.finish().map_or(Made::TooLarge, Made::Index))
 }

@@ -264,6 +264,22 @@ async fn an_index_that_is_too_large_is_never_held() {
 }
 
 #[tokio::test]
+async fn an_index_is_built_only_with_memory_of_the_account() {
+    let series = many();
+    let (memory, stats) = in_memory(&series, WriterOptions::default()).await;
+
+    for (bytes_max, is_held) in [(600_000, false), (4 << 20, true)] {
+        let account = Account::new(bytes_max);
+        let indexes = Arc::new(SeriesIndexPool::within(8 << 20, &account));
+        let block = open_with(Arc::clone(&memory) as _, &stats, &indexes).await;
+
+        assert_eq!(collect(&block, &request(vec![])).await.unwrap(), series);
+        assert_eq!(indexes.bytes() > 0, is_held, "of {bytes_max}");
+        assert_eq!(account.used(), indexes.bytes(), "nothing else is left");
+    }
+}
+
+#[tokio::test]
 async fn a_pool_stays_within_its_bound_and_selections_stay_right() {
     let series = many();
     let (memory, stats) = in_memory(&series, WriterOptions::default()).await;

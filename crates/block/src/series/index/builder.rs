@@ -77,6 +77,14 @@ impl SeriesIndexBuilder {
         Some(())
     }
 
+    /// Returns the memory of the rows so far.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.labels.capacity()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.numbers.capacity() * size_of::<Numbers>()
+            + self.others.capacity() * size_of::<Others>()
+    }
+
     /// Adds the values by label name and returns the index. Returns `None` if it is too large then.
     pub(crate) fn finish(mut self) -> Option<SeriesIndex> {
         self.labels.shrink_to_fit();
