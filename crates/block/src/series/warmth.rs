@@ -73,7 +73,6 @@ impl Warmth {
             return None;
         };
 
-        let index = Arc::new(index);
         maker.keep(&index);
         Some(index)
     }
@@ -87,7 +86,7 @@ fn may_fit(file: &SeriesFile, bytes_max: usize) -> bool {
 
 /// What came of building an index.
 enum Made {
-    Index(SeriesIndex),
+    Index(Arc<SeriesIndex>),
     /// The index is larger than one may be.
     TooLarge,
     /// The account of memory did not give what the index takes while it is built.
@@ -121,5 +120,6 @@ async fn make(
         }
     }
 
-    Ok(builder.finish().map_or(Made::TooLarge, Made::Index))
+    let index = builder.finish().map(Arc::new);
+    Ok(index.map_or(Made::TooLarge, Made::Index))
 }

@@ -268,7 +268,7 @@ async fn an_index_is_built_only_with_memory_of_the_account() {
     let series = many();
     let (memory, stats) = in_memory(&series, WriterOptions::default()).await;
 
-    for (bytes_max, is_held) in [(600_000, false), (4 << 20, true)] {
+    for (bytes_max, is_held) in [(1_000_000, false), (4 << 20, true)] {
         let account = Account::new(bytes_max);
         let indexes = Arc::new(SeriesIndexPool::within(8 << 20, &account));
         let block = open_with(Arc::clone(&memory) as _, &stats, &indexes).await;
