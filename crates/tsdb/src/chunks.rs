@@ -16,9 +16,9 @@ use crate::bytes::{Bytes, VARINT_BYTES_MAX};
 use crate::error::Error;
 use crate::file::SourceFile;
 
-const MAGIC: u32 = 0x85bd_40dd;
-const VERSION: u8 = 1;
-const HEAD_BYTES: usize = 8;
+pub(crate) const MAGIC: u32 = 0x85bd_40dd;
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const HEAD_BYTES: usize = 8;
 const CHECKSUM_BYTES: usize = 4;
 /// The data of one chunk. Those of floats have about a hundred bytes, those of histograms about a
 /// thousand.

@@ -22,13 +22,13 @@ use crate::bytes::{Bytes, VARINT_BYTES_MAX};
 use crate::error::Error;
 use crate::file::SourceFile;
 
-const MAGIC: u32 = 0xbaaa_d700;
-const VERSION: u8 = 2;
+pub(crate) const MAGIC: u32 = 0xbaaa_d700;
+pub(crate) const VERSION: u8 = 2;
 const HEAD_BYTES: usize = 5;
 const TOC_BYTES: usize = 52;
 const SECTIONS: usize = 6;
 const CHECKSUM_BYTES: usize = 4;
-const ALIGNMENT: u64 = 16;
+pub(crate) const ALIGNMENT: u64 = 16;
 /// The symbols of an index are in memory.
 const SYMBOLS_BYTES_MAX: usize = 1 << 30;
 /// The entry of one series: some hundred labels, and the chunks of a month.

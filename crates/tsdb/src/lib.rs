@@ -1,4 +1,4 @@
-//! Reads the blocks of a Prometheus TSDB, also those that Thanos or Mimir have put into a bucket and
+//! Reads and writes the blocks of a Prometheus TSDB; reads also those that Thanos or Mimir have put into a bucket and
 //! somebody has copied from there.
 //!
 //! A block is a directory, named by its ULID. The layouts follow `tsdb/docs/format` of Prometheus:
@@ -9,6 +9,8 @@
 //! - `tombstones`: `tombstones`: what was deleted and is still in the chunks.
 //! - [`block`]: all of it together: [`TsdbBlock::series`] lists the series in the order of our blocks,
 //!   and [`TsdbBlock::samples`] reads those of one.
+//!
+//! - [`TsdbWriter`]: writes a block; its files are in `write`.
 //!
 //! `file` reads a file in pieces, and `bytes` takes numbers from bytes. Everything is input from
 //! outside: damage and lies are errors that name the file and the offset, and no memory is taken for
@@ -24,8 +26,10 @@ mod file;
 pub mod index;
 pub mod meta;
 mod tombstones;
+mod write;
 
 pub use block::{Samples, TsdbBlock, find};
 pub use error::Error;
 pub use index::SeriesRef;
 pub use meta::Meta;
+pub use write::block::{TsdbWriter, WrittenBlock};

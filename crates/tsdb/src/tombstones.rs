@@ -15,8 +15,8 @@ use duramen_runtime::Disk;
 use crate::bytes::Bytes;
 use crate::error::Error;
 
-const MAGIC: u32 = 0x0130_ba30;
-const VERSION: u8 = 1;
+pub(crate) const MAGIC: u32 = 0x0130_ba30;
+pub(crate) const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
 /// The deleted spans of each series, both ends inclusive.

@@ -10,4 +10,5 @@
 mod hostile;
 mod promtool;
 mod round_trip;
+mod writer;
 mod written;

@@ -11,7 +11,7 @@ use crate::round_trip::{disk, read};
 
 /// Returns the tool that comes with Prometheus. Without it, prints that; a failure if all tests must
 /// run.
-fn promtool() -> Option<PathBuf> {
+pub(crate) fn promtool() -> Option<PathBuf> {
     let beside = std::env::var_os("DURAMEN_TEST_PROMETHEUS").map(PathBuf::from);
     let beside = beside.and_then(|prometheus| Some(prometheus.parent()?.join("promtool")));
     let tool = beside.filter(|tool| tool.is_file());
