@@ -10,6 +10,7 @@ mod bucket;
 mod compact;
 mod explain;
 mod format;
+mod time;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -112,8 +113,17 @@ fn print_answer(
     let runtime = runtime.enable_all().build().context("start");
 
     match runtime.and_then(|runtime| runtime.block_on(command)) {
-        Ok(Answer { text, code }) => {
-            println!("{}", text.trim_end());
+        Ok(Answer {
+            text,
+            code,
+            is_aside,
+        }) => {
+            if is_aside {
+                eprintln!("{}", text.trim_end());
+            } else {
+                println!("{}", text.trim_end());
+            }
+
             ExitCode::from(code)
         }
         Err(error) => {

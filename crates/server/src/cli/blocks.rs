@@ -1,5 +1,6 @@
 //! The subcommand `blocks`: looks at blocks, imports, merges and rewrites them, offline.
 
+mod export;
 mod import;
 mod look;
 mod rewrite;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
 
+use self::export::Exporting;
 use self::import::Import;
 use self::look::Look;
 use self::rewrite::Job;
@@ -36,6 +38,9 @@ enum Task {
     /// Makes blocks of the blocks of a Prometheus TSDB, into a folder or a store. If one fails, the
     /// others go on, and the exit code is 1.
     Import(Import),
+    /// Writes the series of a tenant in a form of others: OpenMetrics, CSV, Parquet, or blocks of a
+    /// Prometheus TSDB.
+    Export(Exporting),
     /// Merges all inputs into one block, or into several siblings if it would be too large. If two
     /// inputs have different values for the same series and time, the older flush wins.
     Merge(Job),
@@ -53,6 +58,7 @@ pub(crate) async fn run(command: &Blocks) -> anyhow::Result<Answer> {
         Task::Inspect(look) => look.inspect(&disk, &clock).await,
         Task::Verify(look) => look.verify(&disk, &clock).await,
         Task::Import(import) => import.run(&disk, &clock).await,
+        Task::Export(exporting) => exporting.run(&disk, &clock).await,
         Task::Merge(job) => job.merge(&disk, &clock).await.map(Answer::good),
         Task::Rewrite(job) => job.rewrite(&disk, &clock).await.map(Answer::good),
     }

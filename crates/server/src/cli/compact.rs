@@ -22,6 +22,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
+use crate::cli::time::time_ms;
 use crate::config::settings::Settings;
 use crate::roles::open_bucket;
 use crate::roles::worker::{self, Tools};
@@ -93,18 +94,6 @@ fn memory(text: &str) -> Result<usize, String> {
     }
 
     Ok(bytes)
-}
-
-/// Reads a time in seconds since 1970, or in the form of RFC 3339, as milliseconds.
-fn time_ms(text: &str) -> Result<i64, String> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        let ms = seconds.checked_mul(1000);
-        return ms.ok_or_else(|| "the time is too far away".to_owned());
-    }
-
-    let time = chrono::DateTime::parse_from_rfc3339(text);
-    time.map(|time| time.timestamp_millis())
-        .map_err(|error| format!("no time like 2026-11-30T14:00:00Z: {error}"))
 }
 
 /// How often the claims of others are looked at.
@@ -217,7 +206,11 @@ impl Compact {
         };
 
         let code = code(&all);
-        Ok(Answer { text, code })
+        Ok(Answer {
+            text,
+            code,
+            is_aside: false,
+        })
     }
 
     /// Looks again at the tenants whose jobs others have claimed, until a worker that has died would

@@ -1,0 +1,13 @@
+//! Times of a command line.
+
+/// Reads a time in seconds since 1970, or in the form of RFC 3339, as milliseconds.
+pub(crate) fn time_ms(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        let ms = seconds.checked_mul(1000);
+        return ms.ok_or_else(|| "the time is too far away".to_owned());
+    }
+
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.timestamp_millis())
+        .map_err(|error| format!("no time like 2026-11-30T14:00:00Z: {error}"))
+}
