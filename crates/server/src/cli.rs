@@ -113,14 +113,8 @@ fn print_answer(
     let runtime = runtime.enable_all().build().context("start");
 
     match runtime.and_then(|runtime| runtime.block_on(command)) {
-        Ok(Answer {
-            text,
-            code,
-            is_aside,
-        }) => {
-            if is_aside {
-                eprintln!("{}", text.trim_end());
-            } else {
+        Ok(Answer { text, code }) => {
+            if !text.is_empty() {
                 println!("{}", text.trim_end());
             }
 

@@ -13,6 +13,7 @@
 //! In: a [`Reader`] takes an input piece by piece, within limits. A [`Run`] is what one stretch of
 //! it says, and its digest. A [`SortedRun`] has it in the order of our blocks, and writes them.
 //!
+//! - [`remote_read`]: asks a running server, and makes a run of its answer.
 //! - `lines`: lines of bounded length. `labels`: which labels are taken.
 //! - [`run`], [`sorted`]: a stretch of the input, as it came and in order.
 //!
@@ -32,6 +33,7 @@ mod number;
 pub mod openmetrics;
 pub mod output;
 pub mod parquet;
+pub mod remote_read;
 pub mod run;
 pub mod sorted;
 pub mod tsdb;

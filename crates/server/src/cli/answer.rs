@@ -6,17 +6,11 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// The exit code of the process.
     pub(crate) code: u8,
-    /// Whether the standard output has something else, so that the text goes to that for errors.
-    pub(crate) is_aside: bool,
 }
 
 impl Answer {
     pub(crate) const fn good(text: String) -> Self {
-        Self {
-            text,
-            code: 0,
-            is_aside: false,
-        }
+        Self { text, code: 0 }
     }
 
     /// An answer with the exit code 0 or, if something is wrong with what was looked at, 1.
@@ -24,7 +18,6 @@ impl Answer {
         Self {
             text,
             code: u8::from(!is_good),
-            is_aside: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod export;
 mod import;
 mod look;
+mod matching;
 mod rewrite;
 mod selection;
 mod store;
@@ -35,8 +36,9 @@ enum Task {
     /// Reads all of each block, and names the first fault of it: checksums, the order of series and
     /// samples, row ranges, counts. If a block has a fault, the exit code is 1.
     Verify(Look),
-    /// Makes blocks of the blocks of a Prometheus TSDB, into a folder or a store. If one fails, the
-    /// others go on, and the exit code is 1.
+    /// Makes blocks of the blocks of a Prometheus TSDB, of OpenMetrics, of CSV, or of what a running
+    /// server answers, into a folder or a store. If an input fails, the others go on, and the exit
+    /// code is 1.
     Import(Import),
     /// Writes the series of a tenant in a form of others: OpenMetrics, CSV, Parquet, or blocks of a
     /// Prometheus TSDB.

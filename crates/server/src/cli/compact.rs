@@ -206,11 +206,7 @@ impl Compact {
         };
 
         let code = code(&all);
-        Ok(Answer {
-            text,
-            code,
-            is_aside: false,
-        })
+        Ok(Answer { text, code })
     }
 
     /// Looks again at the tenants whose jobs others have claimed, until a worker that has died would

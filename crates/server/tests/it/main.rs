@@ -17,6 +17,7 @@ mod edge;
 mod end_to_end;
 mod exemplars;
 mod explain;
+mod export;
 mod families;
 mod federate;
 mod fences;

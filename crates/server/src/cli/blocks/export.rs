@@ -10,7 +10,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use duramen_blocks::Blocks;
-use duramen_model::{BlockEntry, Matcher, Regexes, TenantId, TimeRange};
+use duramen_model::{BlockEntry, TenantId, TimeRange};
 use duramen_qos::Account;
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Disk};
@@ -22,6 +22,7 @@ use duramen_transfer::tsdb::TsdbForm;
 use duramen_transfer::{Error, Export, Form, LabelsAs, Output, Progress, Written};
 use serde_json::json;
 
+use super::matching;
 use super::store::{Absent, TenantStore};
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
@@ -128,7 +129,7 @@ impl Exporting {
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Answer> {
         let range = self.range()?;
-        let matchers = self.matchers()?;
+        let matchers = matching::read(self.matching.as_deref())?;
         let store = self.store.as_deref();
         let config = self.config.as_deref();
         let tools = (disk, clock);
@@ -152,7 +153,7 @@ impl Exporting {
 
         let export = Export {
             source: storage.view(&[store.id], None).await?,
-            matchers,
+            matchers: Arc::from(matchers),
             range,
             held: entries.iter().map(|entry| entry.stats.range()).collect(),
             batch_series_max: self.batch_series_max(&entries, whole_series),
@@ -165,11 +166,7 @@ impl Exporting {
 
         match done {
             Ok(written) => Ok(self.answer(&written)),
-            Err(Error::Closed) => Ok(Answer {
-                text: "the reader of the output has closed it".to_owned(),
-                code: 0,
-                is_aside: true,
-            }),
+            Err(closed @ Error::Closed) => Ok(aside(&closed.to_string())),
             Err(error) => Err(error.into()),
         }
     }
@@ -180,18 +177,6 @@ impl Exporting {
         let to = self.to.unwrap_or_else(|| all.end_ms());
 
         TimeRange::new(from, to).context("--from is not before --to")
-    }
-
-    fn matchers(&self) -> anyhow::Result<Arc<[Matcher]>> {
-        let Some(text) = &self.matching else {
-            return Ok(Arc::from([]));
-        };
-
-        let parsed = duramen_syntax::parse_selector(text).context("--match")?;
-        let regexes = Regexes::default();
-        let compiled = parsed.iter().map(|matcher| matcher.compile(&regexes));
-        let matchers: Vec<Matcher> = compiled.collect::<Result<_, _>>().context("--match")?;
-        Ok(Arc::from(matchers))
     }
 
     fn form(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Box<dyn Form>> {
@@ -258,12 +243,22 @@ impl Exporting {
             Format::Json => serde_json::to_string_pretty(&in_json(written)).unwrap_or_default(),
         };
 
-        Answer {
-            text,
-            code: 0,
-            is_aside: self.is_piped(),
+        if self.is_piped() {
+            aside(&text)
+        } else {
+            Answer::good(text)
         }
     }
+}
+
+/// Prints a text to the standard error. The standard output has the data, and gets no more.
+fn aside(text: &str) -> Answer {
+    #[expect(clippy::print_stderr, reason = "it is asked for on the command line")]
+    {
+        eprintln!("{}", text.trim_end());
+    }
+
+    Answer::good(String::new())
 }
 
 /// Returns the days that a range touches, as one range.

@@ -1,37 +1,92 @@
-//! Makes blocks of the blocks of a Prometheus TSDB, into a folder or a store.
+//! Makes blocks of the data of others, into a folder or a store.
+//!
+//! - `tsdb`: blocks of a Prometheus TSDB. `pieces`: texts, run by run. `remote`: a running server.
+//! - `target`: where the blocks go, and what was imported before.
+//! - `outcome`: what became of each input.
 
-use std::fmt::Write as _;
+mod outcome;
+mod pieces;
+mod remote;
+mod target;
+mod tsdb;
+
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
-use duramen_block::{BlockLimits, BlockWriter, Error as BlockError, Sibling, WriterOptions};
-use duramen_blocks::{ImportReport, MemoryBlock, Publisher, import_window, import_windows, local};
-use duramen_model::{BlockEntry, BlockId, Content, Order, TenantId, TimeRange, WriterId};
+use clap::{Args, ValueEnum};
+use duramen_model::TimeRange;
 use duramen_runtime::{Clock, Disk};
-use duramen_tsdb::TsdbBlock;
-use serde_json::{Value as Json, json};
-use ulid::Ulid;
+use duramen_transfer::csv::{CsvReader, Mapped, Mapping, TimeFormat};
+use duramen_transfer::openmetrics::OpenMetricsReader;
+use duramen_transfer::{Reader, RunLimits};
+use serde_json::Value as Json;
+use url::Url;
 
+use self::outcome::{Outcome, in_json, told};
+use self::remote::RemoteRead;
+use self::target::{Place, Target};
+use super::matching;
 use super::store::{Absent, TenantStore};
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
+use crate::cli::time::time_ms;
 
 /// What is imported, and where to.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(super) struct Import {
     /// Blocks of a TSDB, or directories that contain such blocks, as a data directory of Prometheus
-    /// or a copy of a bucket of Thanos or Mimir.
-    #[arg(value_name = "DIRECTORY", required = true)]
+    /// or a copy of a bucket of Thanos or Mimir. With another --form, files, or - for the standard
+    /// input.
+    #[arg(value_name = "INPUT", required_unless_present = "remote_read")]
     inputs: Vec<PathBuf>,
+
+    /// The form of the inputs.
+    #[arg(long, value_name = "FORM", default_value = "tsdb")]
+    form: FormName,
+
+    /// Says what a column of a CSV is: time=COLUMN, value=COLUMN, value:METRIC=COLUMN, name=COLUMN,
+    /// label=COLUMN, label:NAME=COLUMN, histogram=COLUMN, labels=COLUMN. May be given several times;
+    /// columns that are not named are left out. Without any, the columns are those of an export.
+    #[arg(long, value_name = "ROLE=COLUMN")]
+    map: Vec<Mapped>,
+
+    /// How the column of a CSV tells times: s, ms, us, ns or rfc3339.
+    #[arg(long, value_name = "FORMAT", default_value = "ms")]
+    time: TimeFormat,
+
+    /// The metric name of rows of a CSV that have none.
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+
+    /// Reads from a running server instead, as http://prometheus:9090/api/v1/read.
+    #[arg(long, value_name = "URL", conflicts_with = "inputs", requires_all = ["from", "to"])]
+    remote_read: Option<Url>,
+
+    /// Reads the series that this selector matches, from a running server.
+    #[arg(long = "match", value_name = "SELECTOR", requires = "remote_read")]
+    matching: Option<String>,
+
+    /// Reads samples from this time on: 2026-11-30T14:00:00Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = time_ms, requires = "remote_read")]
+    from: Option<i64>,
+
+    /// Reads samples before this time.
+    #[arg(long, value_name = "TIME", value_parser = time_ms, requires = "remote_read")]
+    to: Option<i64>,
+
+    /// Asks a running server for so much at once.
+    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = duramen_settings::duration::parse)]
+    window: Duration,
 
     /// The folder for the output. It must not exist, or be empty.
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["tenant", "dry_run"])]
     out: Option<PathBuf>,
 
-    /// Puts the blocks into a store, for this tenant, instead of a folder. A block of the TSDB that
-    /// was imported for the tenant before is passed over.
+    /// Puts the blocks into a store, for this tenant, instead of a folder. What was imported for the
+    /// tenant before is passed over.
     #[arg(long, value_name = "NAME", conflicts_with = "out")]
     tenant: Option<String>,
 
@@ -53,50 +108,35 @@ pub(super) struct Import {
     output: Format,
 }
 
-/// What became of one block of the TSDB.
-enum Outcome {
-    Imported {
-        report: ImportReport,
-        blocks: usize,
-        bytes: u64,
-    },
-    /// It was imported before.
-    There,
-    Failed(anyhow::Error),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormName {
+    /// Blocks of a Prometheus TSDB.
+    Tsdb,
+    /// OpenMetrics text with times.
+    Openmetrics,
+    Csv,
 }
 
 impl Import {
-    /// Imports all blocks. One that fails is named, and the others go on.
+    /// Imports all inputs. One that fails is named, and the others go on.
     ///
-    /// Requests for each block of the TSDB: those of uploading its blocks, and of one commit.
+    /// Requests: those of each input.
     pub(super) async fn run(
         &self,
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Answer> {
-        let mut directories = Vec::new();
+        let outcomes = match (&self.remote_read, self.form) {
+            (Some(url), _) => {
+                let reading = self.reading(url, clock.now_ms())?;
+                let target = self.target(disk, clock).await?;
+                vec![reading.import(&target).await]
+            }
+            (None, FormName::Tsdb) => self.blocks(disk, clock).await?,
+            (None, FormName::Openmetrics | FormName::Csv) => self.texts(disk, clock).await?,
+        };
 
-        for path in &self.inputs {
-            let found = duramen_tsdb::find(&**disk, path)?;
-            anyhow::ensure!(
-                !found.is_empty(),
-                "no block of a TSDB is in {}",
-                path.display()
-            );
-            directories.extend(found);
-        }
-
-        let target = self.target(disk, clock).await?;
-        let mut outcomes = Vec::with_capacity(directories.len());
-
-        for (number, directory) in (1..).zip(directories) {
-            tracing::info!("block {number}: {}", directory.display());
-            let imported = self.import(&directory, &target, disk, clock).await;
-            outcomes.push((directory, imported.unwrap_or_else(Outcome::Failed)));
-        }
-
-        let failed = |(_, outcome): &(PathBuf, Outcome)| matches!(outcome, Outcome::Failed(_));
-        let is_good = !outcomes.iter().any(failed);
+        let is_good = outcomes.iter().all(|outcome| outcome.error.is_none());
 
         let text = match self.output {
             Format::Text => told(&outcomes),
@@ -109,227 +149,102 @@ impl Import {
         Ok(Answer::judged(text, is_good))
     }
 
-    async fn target(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
-        if self.dry_run {
-            return Ok(Target::Nowhere);
+    async fn blocks(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let directories = tsdb::find(disk, &self.inputs)?;
+        let target = self.target(disk, clock).await?;
+        let mut outcomes = Vec::with_capacity(directories.len());
+
+        for (number, directory) in (1..).zip(directories) {
+            tracing::info!("block {number}: {}", directory.display());
+            outcomes.push(tsdb::import(&directory, &target).await);
         }
 
-        match (&self.tenant, &self.out) {
+        Ok(outcomes)
+    }
+
+    async fn texts(
+        &self,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let target = self.target(disk, clock).await?;
+        let mut outcomes = Vec::with_capacity(self.inputs.len());
+
+        for path in &self.inputs {
+            let name = path.to_string_lossy().into_owned();
+            let reader = self.reader(path, clock)?;
+            outcomes.push(pieces::import_text(name, reader, &target).await);
+        }
+
+        Ok(outcomes)
+    }
+
+    fn reader(&self, path: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Box<dyn Reader>> {
+        let input: Box<dyn Read + Send> = if path == Path::new("-") {
+            Box::new(std::io::stdin())
+        } else {
+            let file = std::fs::File::open(path);
+            Box::new(file.with_context(|| format!("open {}", path.display()))?)
+        };
+
+        let limits = RunLimits::default();
+        if self.form == FormName::Openmetrics {
+            return Ok(Box::new(OpenMetricsReader::new(
+                input,
+                limits,
+                clock.now_ms(),
+            )));
+        }
+
+        let mapping = Mapping {
+            columns: self.map.clone(),
+            time: self.time,
+            metric: self.metric.clone(),
+        };
+        Ok(Box::new(CsvReader::new(input, limits, mapping)))
+    }
+
+    /// What is later than now may still change, so it is not asked for.
+    fn reading(&self, url: &Url, now_ms: i64) -> anyhow::Result<RemoteRead> {
+        let range = self.from.zip(self.to);
+        let range = range.and_then(|(from, to)| TimeRange::new(from, to.min(now_ms)));
+        let window_ms = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+
+        Ok(RemoteRead {
+            url: url.clone(),
+            matchers: matching::read(self.matching.as_deref())?,
+            selector: self.matching.clone().unwrap_or_default(),
+            range: range.context("--from is not before --to")?,
+            window_ms: window_ms.max(1),
+        })
+    }
+
+    async fn target(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
+        let place = match (&self.tenant, &self.out) {
+            _ if self.dry_run => Place::Nowhere,
             (Some(tenant), _) => {
                 let store = self.store.as_deref();
                 let config = self.config.as_deref();
                 let tools = (disk, clock);
 
                 let opened = TenantStore::open(tenant, store, config, Absent::IsMade, tools);
-                opened.await.map(Target::Store)
+                opened.await.map(Place::Store)?
             }
             (None, Some(out)) => {
                 super::rewrite::create_out(disk, out)?;
-                Ok(Target::Folder(out.clone()))
+                Place::Folder(out.clone())
             }
             (None, None) => anyhow::bail!("--out or --tenant says where the blocks go"),
-        }
-    }
-
-    async fn import(
-        &self,
-        directory: &Path,
-        target: &Target,
-        disk: &Arc<dyn Disk>,
-        clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<Outcome> {
-        let mut block = TsdbBlock::open(disk, directory)?;
-        let writer = writer_of(target.tenant(), &block);
-
-        let publisher = match target {
-            Target::Store(store) => {
-                let manifests = store.manifests(writer);
-                let state = manifests.refresh(store.id).await?;
-
-                if state.flushed.contains_key(&writer) {
-                    return Ok(Outcome::There);
-                }
-
-                Some((store.id, Publisher::new(store.bucket.clone(), manifests)))
-            }
-            Target::Folder(_) | Target::Nowhere => None,
         };
 
-        let series = Arc::new(block.series()?);
-        let order = Order {
-            opened: clock.now_ms().unsigned_abs() << ORDER_SHIFT,
-            writer,
-            flush: FLUSH,
-        };
-
-        let mut report = ImportReport::default();
-        let mut entries = Vec::new();
-
-        for window in import_windows(block.meta().range) {
-            let create = target.creator(window, disk, clock);
-            let series = Arc::clone(&series);
-
-            let working = tokio::task::spawn_blocking(move || {
-                let limits = BlockLimits::default();
-                let written = import_window(&mut block, &series, window, limits, create);
-                (block, written)
-            });
-
-            let (back, written) = working.await.context("the import was stopped")?;
-            block = back;
-
-            let (siblings, read) = written?;
-            report.add(&read);
-            let content = Content::of_flush(target.tenant(), order, window.start_ms());
-
-            for Sibling {
-                place,
-                stats,
-                files,
-            } in siblings
-            {
-                let entry = BlockEntry::of_flush(place, order, content, stats);
-
-                match (target, &publisher) {
-                    (Target::Folder(out), _) => {
-                        let folder = local::folder_of(out, entry.id);
-                        local::write_entry(&**disk, &folder, &entry)?;
-                        entries.push(entry);
-                    }
-                    (_, Some((tenant, publisher))) => {
-                        let memory = MemoryBlock { entry, files };
-                        entries.push(publisher.upload_from_memory(*tenant, memory).await?);
-                    }
-                    (_, None) => entries.push(entry),
-                }
-            }
-        }
-
-        let blocks = entries.len();
-        let bytes = entries.iter().map(|entry| entry.stats.bytes()).sum();
-
-        if let Some((tenant, publisher)) = publisher {
-            publisher
-                .commit_flush(tenant, entries, POSITION, FLUSH)
-                .await?;
-        }
-
-        Ok(Outcome::Imported {
-            report,
-            blocks,
-            bytes,
+        Ok(Target {
+            place,
+            disk: Arc::clone(disk),
+            clock: Arc::clone(clock),
         })
-    }
-}
-
-/// As orders of flushes have it: milliseconds, and room for several in one.
-const ORDER_SHIFT: u32 = 16;
-/// An import is the only flush of a writer of its own, which has no log.
-const FLUSH: u64 = 1;
-const POSITION: u64 = 0;
-
-/// Where blocks go.
-enum Target {
-    Folder(PathBuf),
-    Store(TenantStore),
-    Nowhere,
-}
-
-type Creator = Box<dyn FnMut() -> Result<(BlockId, BlockWriter), BlockError> + Send>;
-
-impl Target {
-    fn tenant(&self) -> TenantId {
-        match self {
-            Self::Store(store) => store.id,
-            Self::Folder(_) | Self::Nowhere => TenantId(Ulid::nil()),
-        }
-    }
-
-    /// What makes the writers of the blocks of a window.
-    fn creator(&self, window: TimeRange, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Creator {
-        let length_ms = window.end_ms().saturating_sub(window.start_ms());
-        let options = WriterOptions::window(length_ms);
-        let clock = Arc::clone(clock);
-
-        match self {
-            Self::Folder(out) => {
-                let disk = Arc::clone(disk);
-                let out = out.clone();
-
-                Box::new(move || {
-                    let id = BlockId(clock.new_ulid());
-                    let folder = local::folder_of(&out, id);
-                    Ok((id, BlockWriter::create(&disk, &folder, options.clone())?))
-                })
-            }
-            Self::Store(_) | Self::Nowhere => Box::new(move || {
-                let id = BlockId(clock.new_ulid());
-                Ok((id, BlockWriter::in_memory(options.clone())))
-            }),
-        }
-    }
-}
-
-/// The writer of an import. It follows from the tenant and the block of the TSDB, so the manifest
-/// tells whether that was imported.
-fn writer_of(tenant: TenantId, block: &TsdbBlock) -> WriterId {
-    let meta = block.meta();
-    let named = format!(
-        "import of {} into {tenant}: {:?}",
-        meta.ulid, meta.external_labels
-    );
-    WriterId(Ulid(xxhash_rust::xxh3::xxh3_128(named.as_bytes())))
-}
-
-fn told(outcomes: &[(PathBuf, Outcome)]) -> String {
-    let mut text = String::new();
-
-    for (directory, outcome) in outcomes {
-        let directory = directory.display();
-
-        // Writing to a text cannot fail.
-        let _ = match outcome {
-            Outcome::Imported {
-                report,
-                blocks,
-                bytes,
-            } => writeln!(
-                text,
-                "imported  {directory}: {} series, {} samples, {} histograms, {} deleted, {} repeated -> {blocks} blocks, {bytes} bytes",
-                report.series, report.samples, report.histograms, report.deleted, report.repeated
-            ),
-            Outcome::There => writeln!(text, "there     {directory}"),
-            Outcome::Failed(error) => writeln!(text, "FAILED    {directory}: {error:#}"),
-        };
-    }
-
-    text
-}
-
-fn in_json((directory, outcome): &(PathBuf, Outcome)) -> Json {
-    let directory = directory.to_string_lossy();
-
-    match outcome {
-        Outcome::Imported {
-            report,
-            blocks,
-            bytes,
-        } => json!({
-            "directory": directory,
-            "outcome": "imported",
-            "series": report.series,
-            "samples": report.samples,
-            "histograms": report.histograms,
-            "deleted": report.deleted,
-            "repeated": report.repeated,
-            "blocks": blocks,
-            "bytes": bytes,
-        }),
-        Outcome::There => json!({ "directory": directory, "outcome": "there" }),
-        Outcome::Failed(error) => json!({
-            "directory": directory,
-            "outcome": "failed",
-            "error": format!("{error:#}"),
-        }),
     }
 }
