@@ -16,6 +16,13 @@ pub struct SeriesRows<'a> {
     pub exemplars: &'a [Exemplar],
 }
 
+impl SeriesRows<'_> {
+    /// The error for a histogram that cannot be decoded.
+    pub(crate) fn undecodable(&self) -> Error {
+        Error::unfit(format!("a histogram cannot be decoded: {}", self.labels))
+    }
+}
+
 /// How a form wants to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wants {

@@ -7,6 +7,8 @@
 use duramen_model::{Labels, METRIC_NAME};
 use serde_json::Value as Json;
 
+use crate::error::Error;
+
 pub(crate) const TIME: &str = "time";
 pub(crate) const VALUE: &str = "value";
 pub(crate) const HISTOGRAM: &str = "histogram";
@@ -16,7 +18,7 @@ const RESERVED: [&str; 4] = [TIME, VALUE, HISTOGRAM, LABELS];
 const ESCAPE: &str = "label:";
 
 /// A table with more columns is hard to read for others.
-pub(crate) const COLUMNS_MAX: usize = 1000;
+const COLUMNS_MAX: usize = 1000;
 
 /// Returns the column of a label.
 pub(crate) fn column_of(label: &str) -> String {
@@ -37,13 +39,21 @@ pub(crate) fn label_of(column: &str) -> Option<&str> {
 
 /// Returns the labels in the order of their columns: the metric name comes first, also if no series
 /// has one.
-pub(crate) fn ordered(mut names: Vec<String>) -> Vec<String> {
+pub(crate) fn ordered(mut names: Vec<String>) -> Result<Vec<String>, Error> {
+    let count = names.len();
+    if count > COLUMNS_MAX {
+        return Err(Error::unfit(format!(
+            "{count} label names are too many for columns, of which there are at most \
+             {COLUMNS_MAX}: --labels map puts all labels into one"
+        )));
+    }
+
     if !names.iter().any(|name| name == METRIC_NAME) {
         names.push(METRIC_NAME.to_owned());
     }
 
     names.sort_by(|a, b| (a != METRIC_NAME, a).cmp(&(b != METRIC_NAME, b)));
-    names
+    Ok(names)
 }
 
 /// Returns all labels as one JSON object, in the order of their names.

@@ -22,11 +22,10 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use duramen_model::{FamilyMetadata, Histogram, TimeRange};
 
-use crate::csv::writer::{too_many, undecodable};
 use crate::error::Error;
 use crate::form::{Form, LabelsAs, SeriesRows, Wants, Written};
 use crate::histogram_text;
-use crate::label_columns::{COLUMNS_MAX, HISTOGRAM, LABELS, TIME, VALUE, column_of, ordered};
+use crate::label_columns::{HISTOGRAM, LABELS, TIME, VALUE, column_of, ordered};
 use crate::output::{self, Output};
 
 /// The rows that are encoded at once.
@@ -107,11 +106,7 @@ impl Form for ParquetForm {
     }
 
     fn begin(&mut self, names: Vec<String>, _: Vec<FamilyMetadata>) -> Result<(), Error> {
-        if names.len() > COLUMNS_MAX {
-            return Err(too_many(names.len()));
-        }
-
-        let names = ordered(names);
+        let names = ordered(names)?;
         let schema = schema(&names, self.labels_as);
         let output = self.output.take().ok_or(Error::Stopped)?;
         let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties()?));
@@ -154,7 +149,7 @@ impl Form for ParquetForm {
         }
 
         for held in rows.histograms {
-            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| undecodable(rows))?;
+            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| rows.undecodable())?;
 
             open.columns.put_labels(rows, 1)?;
             open.columns.time.append_value(held.ts_ms);

@@ -12,7 +12,6 @@ use duramen_proto::chunk::{Chunk, ChunkBuilder};
 use duramen_runtime::{Clock, Disk};
 use duramen_tsdb::{TsdbWriter, WrittenBlock};
 
-use crate::csv::writer::undecodable;
 use crate::error::Error;
 use crate::form::{Form, SeriesRows, Wants, Written};
 
@@ -145,7 +144,7 @@ impl<'a> Samples<'a> {
         let mut histograms = Vec::with_capacity(rows.histograms.len());
 
         for held in rows.histograms {
-            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| undecodable(rows))?;
+            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| rows.undecodable())?;
             histograms.push((held.ts_ms, histogram));
         }
 

@@ -5,9 +5,7 @@ use duramen_model::{FamilyMetadata, Histogram, TimeRange};
 use crate::error::Error;
 use crate::form::{Form, LabelsAs, SeriesRows, Wants, Written};
 use crate::histogram_text;
-use crate::label_columns::{
-    COLUMNS_MAX, HISTOGRAM, LABELS, TIME, VALUE, column_of, ordered, to_json,
-};
+use crate::label_columns::{HISTOGRAM, LABELS, TIME, VALUE, column_of, ordered, to_json};
 use crate::number;
 use crate::output::Output;
 
@@ -82,11 +80,7 @@ impl Form for CsvForm {
     }
 
     fn begin(&mut self, names: Vec<String>, _: Vec<FamilyMetadata>) -> Result<(), Error> {
-        if names.len() > COLUMNS_MAX {
-            return Err(too_many(names.len()));
-        }
-
-        self.names = ordered(names);
+        self.names = ordered(names)?;
         self.header();
         Ok(())
     }
@@ -114,7 +108,7 @@ impl Form for CsvForm {
         }
 
         for held in rows.histograms {
-            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| undecodable(rows))?;
+            let histogram = Histogram::from_bytes(held.bytes).ok_or_else(|| rows.undecodable())?;
             let out = self.output.buffer();
             out.extend_from_slice(&self.prefix);
             out.extend_from_slice(digits.format(held.ts_ms).as_bytes());
@@ -141,18 +135,6 @@ impl Form for CsvForm {
             ..self.written
         })
     }
-}
-
-/// Returns the error for a table with so many columns.
-pub(crate) fn too_many(columns: usize) -> Error {
-    Error::unfit(format!(
-        "{columns} label names are too many for columns, of which there are at most {COLUMNS_MAX}: \
-         --labels map puts all labels into one"
-    ))
-}
-
-pub(crate) fn undecodable(rows: &SeriesRows<'_>) -> Error {
-    Error::unfit(format!("a histogram cannot be decoded: {}", rows.labels))
 }
 
 /// Appends a field, in quotes if it needs them.

@@ -219,10 +219,7 @@ fn any_csv_is_read_by_a_mapping() {
 
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert_eq!(
-        held.world[&cpu]
-            .iter()
-            .map(|(ts, _)| *ts)
-            .collect::<Vec<_>>(),
+        held.world[&cpu].keys().copied().collect::<Vec<_>>(),
         [at, at + 15_000]
     );
     assert_eq!(

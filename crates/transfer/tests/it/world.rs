@@ -146,7 +146,7 @@ pub(crate) fn histogram(count: u64, hint: ResetHint) -> Histogram {
         schema: 2,
         hint,
         sum: -0.1,
-        zero_threshold: 2.938_735_877_055_718_8e-39,
+        zero_threshold: 2.938_735_877_055_719e-39,
         counts: Counts::Integer {
             count: count + 3,
             zero_count: 1,
