@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use duramen_model::ErrorKind;
-use duramen_qos::Full;
+use duramen_qos::Exceeded;
 use object_store::path::Path;
 
 /// An error of one block. A variant about damage names the object. No value is returned from
@@ -77,14 +77,13 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The account has no memory for the next batch of samples.
-    #[error("no memory for a batch of samples. dir=`{dir}`, samples=`{samples}`")]
+    /// A budget has no memory for the next batch of samples, or for what an answer collects.
+    #[error("no memory for {what}. dir=`{dir}`")]
     Memory {
         dir: Path,
-        /// The number of floats, where a histogram counts as sixteen.
-        samples: u64,
+        what: &'static str,
         #[source]
-        source: Full,
+        source: Exceeded,
     },
     #[error("cannot decode a block file. key=`{key}`")]
     Decode {
@@ -99,11 +98,13 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Contract { .. } | Self::Encode { .. } => ErrorKind::Internal,
-            Self::Write { .. }
-            | Self::Get { .. }
-            | Self::Range { .. }
-            | Self::Folder { .. }
-            | Self::Memory { .. } => ErrorKind::Unavailable,
+            Self::Write { .. } | Self::Get { .. } | Self::Range { .. } | Self::Folder { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::Memory { source, .. } => match source.passes() {
+                true => ErrorKind::Unavailable,
+                false => ErrorKind::TooMuch,
+            },
             Self::Size { .. }
             | Self::Checksum { .. }
             | Self::Malformed { .. }

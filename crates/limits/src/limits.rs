@@ -167,9 +167,15 @@ pub struct QueryLimits {
     pub steps_max: usize,
     /// Samples that one query may hold at once, each of 16 bytes of memory.
     pub samples_max: usize,
-    /// The memory for the vectors that one query may hold at once.
+    /// The memory that one query may hold at once: samples that are read, vectors, and what its
+    /// answer is made from. A query that needs more gets 422.
     #[serde(with = "size")]
     pub memory_bytes_max: usize,
+    /// The memory that all queries of the tenant may hold at once. A query that finds none left
+    /// gets 503. All tenants together have 80 % of `memory.bytes_max` of the settings; null means
+    /// half of that.
+    #[serde(with = "size::optional")]
+    pub tenant_memory_bytes_max: Option<usize>,
     /// The text of a query or of a selector. A dashboard that lists thousands of names in a regex
     /// has some hundred kilobytes. Parsing takes up to fifty times as much memory as the text.
     #[serde(with = "size")]
@@ -209,6 +215,7 @@ impl Default for QueryLimits {
             steps_max: 11_000,
             samples_max: 50_000_000,
             memory_bytes_max: 1 << 30,
+            tenant_memory_bytes_max: None,
             text_bytes_max: 1 << 20,
             regex_bytes_max: 128 << 20,
             series_max: None,

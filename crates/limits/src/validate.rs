@@ -142,6 +142,10 @@ fn query(limits: &QueryLimits, key: &str, faults: &mut Faults) {
         ("steps_max", limits.steps_max),
         ("samples_max", limits.samples_max),
         ("memory_bytes_max", limits.memory_bytes_max),
+        (
+            "tenant_memory_bytes_max",
+            limits.tenant_memory_bytes_max.unwrap_or(usize::MAX),
+        ),
         ("series_max", limits.series_max.unwrap_or(usize::MAX)),
         ("metadata_series_max", limits.metadata_series_max),
         ("exemplars_max", limits.exemplars_max),

@@ -20,7 +20,7 @@ mod value;
 use std::sync::Arc;
 
 use duramen_model::Regexes;
-use duramen_qos::Account;
+use duramen_qos::{Account, Budget};
 use duramen_runtime::{Clock, Workers};
 use duramen_syntax::Expr;
 
@@ -54,6 +54,7 @@ impl Engine {
                 clock,
                 workers: Workers::default(),
                 memory: Account::unbounded(),
+                tenant: None,
                 text: Arc::from(""),
                 regexes: Arc::default(),
             },
@@ -72,6 +73,15 @@ impl Engine {
     pub fn within(mut self, memory: Arc<Account>) -> Self {
         self.resources.memory = memory;
         self
+    }
+
+    /// Returns an engine for queries of the tenant with this budget. It must be within the account
+    /// of [`Engine::within`].
+    #[must_use]
+    pub fn of_tenant(&self, budget: Budget) -> Self {
+        let mut engine = self.clone();
+        engine.resources.tenant = Some(budget);
+        engine
     }
 
     /// Returns the account in which queries reserve their memory.

@@ -26,19 +26,12 @@ pub enum Error {
     /// One selector reads more series than the tenant may read.
     #[error("a selector reads too many series. series_max=`{limit}`")]
     Series { limit: usize },
-    /// The query has used up its memory limit.
-    #[error(
-        "query exceeds its memory. operator=`{operator}`, asked_bytes=`{asked}`, held_bytes=`{held}`, memory_bytes_max=`{limit}`"
-    )]
+    /// An operator found no memory in the budget of the query, or in one above it.
+    #[error("{exceeded}, operator=`{operator}`")]
     Memory {
         operator: Box<str>,
-        asked: usize,
-        held: usize,
-        limit: usize,
+        exceeded: duramen_qos::Exceeded,
     },
-    /// The process as a whole has used up its memory. A retry may succeed.
-    #[error(transparent)]
-    ProcessMemory(#[from] duramen_qos::Full),
     /// The source could not answer.
     #[error(transparent)]
     Source(#[from] duramen_source::Error),
@@ -76,8 +69,11 @@ impl Error {
         match self {
             Self::Unsupported { .. } | Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Execution { .. } => ErrorKind::Execution,
-            Self::Samples { .. } | Self::Series { .. } | Self::Memory { .. } => ErrorKind::TooMuch,
-            Self::ProcessMemory(_) => ErrorKind::Unavailable,
+            Self::Samples { .. } | Self::Series { .. } => ErrorKind::TooMuch,
+            Self::Memory { exceeded, .. } => match exceeded.passes() {
+                true => ErrorKind::Unavailable,
+                false => ErrorKind::TooMuch,
+            },
             Self::Source(error) => error.kind(),
             Self::Cancelled | Self::Internal(_) => ErrorKind::Internal,
         }

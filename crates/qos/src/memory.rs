@@ -184,7 +184,7 @@ impl Account {
         Err(self.refuse(wanted, bytes, self.used()))
     }
 
-    fn try_add(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn try_add(&self, wanted: Use, bytes: usize) -> Result<(), Full> {
         let mark = self.mark(wanted);
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= mark);
         let add = || {
@@ -245,12 +245,12 @@ impl Account {
         }
     }
 
-    fn add(&self, wanted: Use, bytes: usize) {
+    pub(crate) fn add(&self, wanted: Use, bytes: usize) {
         self.used.fetch_add(bytes, Ordering::AcqRel);
         self.by_use[wanted as usize].fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn sub(&self, wanted: Use, bytes: usize) {
+    pub(crate) fn sub(&self, wanted: Use, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
         self.by_use[wanted as usize].fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use duramen_model::ErrorKind;
+use duramen_qos::Exceeded;
 
 /// A query that failed. A query has a complete answer or one of these errors.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,9 @@ pub enum Error {
     Engine(#[from] duramen_promql::Error),
     #[error("{}", with_cause(.0))]
     Source(#[from] duramen_source::Error),
-    /// The process as a whole has used up its memory. A retry may succeed.
+    /// A budget has no memory left: the one of the query, of its tenant, or of the process.
     #[error(transparent)]
-    Memory(#[from] duramen_qos::Full),
+    Memory(#[from] Exceeded),
     #[error("the bucket failed")]
     Bucket(#[source] Box<duramen_bucket::Error>),
     #[error("the manifest failed")]
@@ -50,7 +51,7 @@ pub enum Error {
     TooManyExemplars { exemplars: usize, max: usize },
     #[error("the answer has too many samples. remote_read_samples_max=`{max}`")]
     TooManyReadSamples { max: usize },
-    #[error("the data for the answer takes too much memory. memory_bytes_max=`{max}`")]
+    #[error("the answer has more bytes than a client can read. message_bytes_max=`{max}`")]
     AnswerTooLarge { max: usize },
     /// It is reported before the head of the answer is sent, or the connection is cut. So no client
     /// takes a part of an answer for the whole.
@@ -111,6 +112,12 @@ const fn of_source(error: &duramen_source::Error) -> ErrorKind {
     }
 }
 
+/// Returns the first cause of an error that is about a budget.
+fn in_causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Exceeded> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|error| error.downcast_ref())
+}
+
 impl Error {
     /// Returns whether stored data is damaged. Somebody should look.
     pub fn is_damage(&self) -> bool {
@@ -131,9 +138,11 @@ impl Error {
             Self::Engine(e) => e.kind(),
             Self::Bucket(e) => e.kind(),
             Self::Manifest(e) => e.kind(),
-            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } | Self::Memory(_) => {
-                ErrorKind::Unavailable
-            }
+            Self::Timeout(_) | Self::NoTurn { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::Memory(exceeded) => match exceeded.passes() {
+                true => ErrorKind::Unavailable,
+                false => ErrorKind::TooMuch,
+            },
             Self::TooManySteps { .. }
             | Self::TooLong { .. }
             | Self::TooManySeries { .. }
@@ -148,9 +157,25 @@ impl Error {
         }
     }
 
+    /// Returns the budget that had no memory left, if this is why the query failed.
+    pub fn exceeded(&self) -> Option<&Exceeded> {
+        match self {
+            Self::Memory(exceeded) => Some(exceeded),
+            Self::Engine(duramen_promql::Error::Memory { exceeded, .. }) => Some(exceeded),
+            Self::Engine(duramen_promql::Error::Source(error)) | Self::Source(error) => {
+                in_causes(&*error.source)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the field of [`duramen_limits::QueryLimits`] whose limit the query has reached.
-    /// `process_waiting_max` is the limit of the process.
+    /// `process_waiting_max` and `process_memory_bytes_max` are the limits of the process.
     pub fn limit(&self) -> Option<&'static str> {
+        if let Some(exceeded) = self.exceeded() {
+            return Some(exceeded.limit());
+        }
+
         Some(match self {
             Self::Timeout(_) => "timeout",
             Self::NoTurn { .. } => "concurrency_max",
@@ -161,20 +186,9 @@ impl Error {
             Self::TooManySeries { .. } | Self::TooManyTexts { .. } => "metadata_series_max",
             Self::TooManyExemplars { .. } => "exemplars_max",
             Self::TooManyReadSamples { .. } => "remote_read_samples_max",
-            Self::AnswerTooLarge { .. } => "memory_bytes_max",
-            Self::Memory(_) | Self::Engine(duramen_promql::Error::ProcessMemory(_)) => {
-                "process_memory_bytes_max"
-            }
-            Self::Source(e) if e.source.is::<duramen_qos::Full>() => "process_memory_bytes_max",
-            Self::Engine(duramen_promql::Error::Source(e))
-                if e.source.is::<duramen_qos::Full>() =>
-            {
-                "process_memory_bytes_max"
-            }
             Self::TooManyAnswerBytes { .. } => "answer_bytes_max",
             Self::Parse(error) => return error.limit(),
             Self::Engine(duramen_promql::Error::Samples { .. }) => "samples_max",
-            Self::Engine(duramen_promql::Error::Memory { .. }) => "memory_bytes_max",
             Self::Engine(duramen_promql::Error::Series { .. }) => "series_max",
             _ => return None,
         })

@@ -3,6 +3,7 @@
 //! In: a query, or selectors, of a tenant. Out: what they found, with its turn ([`Answered`]).
 //!
 //! - `turns`: which queries run now, and which wait.
+//! - `budgets`: how much memory the queries of each tenant may hold together.
 //! - `querier`: the entry. [`Querier`] has a file for each kind of request: PromQL, series and
 //!   labels, exemplars, cardinality, remote read. Texts are parsed during the turn (`selector`),
 //!   and the tenant's limits are checked (`reach`).
@@ -14,6 +15,7 @@
 //! - `error`, `metrics`: why a request failed, and what is counted.
 
 mod answered;
+mod budgets;
 pub mod cardinality;
 mod error;
 mod metrics;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use duramen_metrics::{Counter, Family, Histogram, Registry, label_set};
 use duramen_model::{TenantId, TenantName};
 
+use crate::budgets::Budgets;
+
 /// The metrics of one querier. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -14,6 +16,7 @@ pub struct Metrics {
     limited: Family<LimitLabels, Counter>,
     partial: Counter,
     left_out: Counter,
+    pub(crate) budgets: Budgets,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +55,7 @@ impl Default for Metrics {
             limited: Family::default(),
             partial: Counter::default(),
             left_out: Counter::default(),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -79,6 +83,8 @@ impl Metrics {
             left_out,
             self.left_out.clone(),
         );
+
+        registry.register_collector(self.budgets.clone());
 
         registry.register(
             "duramen_query_seconds",

@@ -12,17 +12,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use duramen_bucket::Tenants;
-use duramen_limits::{Limits, LimitsHandle};
+use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{
     FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
 };
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
-use duramen_qos::Use;
+use duramen_qos::{Budget, Exceeded, Use};
 use duramen_runtime::{Clock, Workers};
-use duramen_source::{Columns, LeftOut, SeriesRequest, SeriesSource, Views};
+use duramen_source::{Columns, LeftOut, Reads, SeriesRequest, SeriesSource, Views};
 use duramen_syntax::Expr;
 
 use crate::answered::Answered;
+use crate::budgets;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::partial::{Partial, left_out, settled};
@@ -87,6 +88,10 @@ struct Asker {
     limits: Arc<Limits>,
     /// The compiled regexes of this request.
     regexes: Arc<Regexes>,
+    /// The budget of all queries of the tenant.
+    tenant_memory: Budget,
+    /// The budget of this request, within that of the tenant.
+    memory: Budget,
 }
 
 /// What a querier consists of.
@@ -238,7 +243,8 @@ impl Querier {
         let engine = self
             .engine
             .with_text(query.text())
-            .with_regexes(Arc::clone(&asker.regexes));
+            .with_regexes(Arc::clone(&asker.regexes))
+            .of_tenant(asker.tenant_memory.clone());
 
         let context = self.context(asker, options, left_out);
         let asker = asker.clone();
@@ -277,8 +283,10 @@ impl Querier {
     }
 
     fn asker(&self, tenant: &TenantName) -> Asker {
-        let tenants = self.register.lookup(tenant).into_iter().collect();
+        let tenants: Arc<[TenantId]> = self.register.lookup(tenant).into_iter().collect();
         let limits = self.limits.of(tenant);
+        let tenant_memory = self.tenant_memory(tenant, &tenants, &limits.query);
+        let memory = tenant_memory.query(limits.query.memory_bytes_max);
         let regexes = Regexes::new(limits.query.regex_bytes_max);
         let regexes = regexes.cached(Arc::clone(&self.regexes), Arc::from(tenant.as_str()));
 
@@ -287,6 +295,23 @@ impl Querier {
             tenants,
             limits,
             regexes: Arc::new(regexes),
+            tenant_memory,
+            memory,
+        }
+    }
+
+    /// Returns the budget of all queries of a tenant. Each request of a tenant that has never
+    /// written gets one of its own, so that clients cannot create budgets that stay.
+    fn tenant_memory(
+        &self,
+        name: &TenantName,
+        tenants: &[TenantId],
+        limits: &QueryLimits,
+    ) -> Budget {
+        let account = self.engine.memory();
+        match tenants {
+            [] => Budget::of_tenant(account, budgets::bytes_max(account, limits)),
+            _ => self.metrics.budgets.of(name, account, limits),
         }
     }
 
@@ -384,7 +409,7 @@ impl Querier {
             biased;
             result = async {
                 let turn = self.turns.take(&asker.name, limits).await?;
-                self.engine.memory().check(Use::Query, 0)?;
+                self.engine.memory().check(Use::Query, 0).map_err(Exceeded::from)?;
                 evaluates.store(true, Ordering::Relaxed);
 
                 Ok(Answered::new(work.await?, turn))
@@ -423,7 +448,7 @@ impl Asker {
             range,
             columns,
             batch_series_max: SeriesRequest::BATCH_SERIES,
-            reads: Arc::default(),
+            reads: Arc::new(Reads::within(&self.memory)),
         }
     }
 }

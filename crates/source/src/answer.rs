@@ -12,6 +12,9 @@ use crate::error::Error;
 /// [`duramen_model::Labels::cmp_in_block`], so no label set occurs twice. A batch may be empty.
 pub type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesBatch, Error>> + Send>>;
 
+/// What labels take in memory besides their bytes: the counts of their owners, and rounding.
+const LABELS_BYTES: usize = 24;
+
 /// The exemplars of one series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesExemplars {
@@ -30,7 +33,31 @@ pub struct SeriesSummary {
     pub last_ms: i64,
 }
 
+impl SeriesExemplars {
+    /// Roughly what a series takes besides its encoded labels and its exemplars.
+    pub const BYTES: usize = size_of::<Self>() + LABELS_BYTES;
+    /// Roughly what an exemplar takes besides its encoded labels.
+    pub const EXEMPLAR_BYTES: usize = size_of::<Exemplar>() + LABELS_BYTES;
+
+    /// Roughly what the series takes.
+    pub fn bytes(&self) -> usize {
+        let labels: usize = self
+            .exemplars
+            .iter()
+            .map(|exemplar| exemplar.labels.encoded().len())
+            .sum();
+
+        Self::BYTES
+            + self.labels.encoded().len()
+            + self.exemplars.len() * Self::EXEMPLAR_BYTES
+            + labels
+    }
+}
+
 impl SeriesSummary {
+    /// Roughly what a summary takes besides its encoded labels.
+    pub const BYTES: usize = size_of::<Self>() + LABELS_BYTES;
+
     /// The summary of series `row`; `None` for a series without samples.
     pub(crate) fn of(batch: &SeriesBatch, row: usize) -> Option<Self> {
         let (ts, _) = batch.samples_at(row);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use duramen_model::ErrorKind;
+use duramen_qos::Exceeded;
 
 /// A source could not read a part of its data. A clone is cheap, so that one failure can end
 /// several partitions.
@@ -27,6 +28,16 @@ impl Error {
             kind,
             source: Arc::from(source.into()),
         }
+    }
+
+    /// Makes the error for a part that found no memory.
+    pub fn memory(part: impl Into<String>, exceeded: Exceeded) -> Self {
+        let kind = match exceeded.passes() {
+            true => ErrorKind::Unavailable,
+            false => ErrorKind::TooMuch,
+        };
+
+        Self::new(part, kind, exceeded)
     }
 
     pub const fn kind(&self) -> ErrorKind {

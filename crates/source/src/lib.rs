@@ -1,14 +1,15 @@
 //! The contract between storage and query. It does not depend on DataFusion: a source answers with
 //! Arrow batches of series.
 //!
-//! A [`SeriesRequest`] comes in; its [`Reads`] count the work, and their [`GetLimit`] bounds the
-//! requests to a store. A [`SeriesSource`] answers with a
+//! A [`SeriesRequest`] comes in; its [`Reads`] count the work, their [`GetLimit`] bounds the
+//! requests to a store, and their budget the memory. A [`SeriesSource`] answers with a
 //! stream of [`SeriesBatch`]es, or with exemplars, metadata, labels or summaries. [`walk`] computes
 //! labels and summaries for sources without a faster way.
 //!
 //! - [`head`], [`view`]: sources that are written to while they are read. A view shows one moment.
 //! - [`undecoded`]: batches that their receiver decodes.
 //! - [`merge`]: combines several parts to one source, for queries and for compactions.
+//! - [`texts`]: label names and values, collected within the budget of a query.
 //! - [`presence`]: whether series are present, told without their samples.
 //! - [`masked`], [`retained`]: a source without what was deleted, or without what is too old. `cut`:
 //!   which samples these are.
@@ -32,6 +33,7 @@ pub mod reads;
 pub mod request;
 pub mod retained;
 mod source;
+pub mod texts;
 pub mod undecoded;
 pub mod view;
 pub mod walk;
@@ -53,5 +55,6 @@ pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use retained::{RetainedSource, Retention};
 pub use source::SeriesSource;
+pub use texts::Texts;
 pub use undecoded::{UndecodedBatch, UndecodedStream};
 pub use view::{Unchanging, Views};

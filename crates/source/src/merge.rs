@@ -14,13 +14,13 @@ use crate::presence::PresenceStream;
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Error, Part, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, SeriesSummary,
+    SeriesStream, SeriesSummary, Texts,
 };
 use async_trait::async_trait;
 use duramen_metrics::Counter;
 use duramen_model::labels::cmp_encoded_in_block;
-use duramen_model::{ErrorKind, FamilyMetadata, TimeRange};
-use duramen_qos::{Account, Full, Share, Use};
+use duramen_model::{FamilyMetadata, TimeRange};
+use duramen_qos::{Account, Budget, Exceeded, Reservation};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
@@ -33,9 +33,9 @@ const BATCHES_OF_A_PART: usize = 2;
 /// The size of a time and a value.
 const SAMPLE_BYTES: usize = size_of::<i64>() + size_of::<f64>();
 
-/// The error when memory was refused. It passes with time.
-fn refused(full: Full) -> Error {
-    Error::new("the samples of all parts", ErrorKind::Unavailable, full)
+/// The error when memory was refused.
+fn refused(exceeded: Exceeded) -> Error {
+    Error::memory("the samples of all parts", exceeded)
 }
 
 /// Merges parts. Equal samples of several parts become one. If parts have different values for one
@@ -43,7 +43,8 @@ fn refused(full: Full) -> Error {
 /// only samples in the requested range are returned.
 ///
 /// Memory: the current and the next batch of each part, and the batch that is built. It is taken
-/// from the account of [`MergeSource::within`].
+/// from the budget of the request. Without one, it is taken from the account of
+/// [`MergeSource::within`].
 #[derive(Debug)]
 pub struct MergeSource {
     /// The parts, ascending by order.
@@ -109,10 +110,28 @@ impl MergeSource {
     }
 }
 
+impl MergeSource {
+    /// Asks all parts for names or values, and joins their answers one by one.
+    async fn union<'a, A>(
+        &'a self,
+        request: &SeriesRequest,
+        question: impl Fn(&'a dyn SeriesSource) -> A,
+    ) -> Result<BTreeSet<String>, Error>
+    where
+        A: Future<Output = Result<BTreeSet<String>, Error>>,
+    {
+        let join = |texts, more| std::future::ready(Ok(Texts::union(&request.reads, texts, more)));
+
+        self.ask(question).try_fold(BTreeSet::new(), join).await
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for MergeSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        request.reads.divide(self.parts.len());
+
         let mut streams =
             try_join_all(self.parts.iter().map(|part| part.source.select(request))).await?;
         match streams.len() {
@@ -174,9 +193,7 @@ impl SeriesSource for MergeSource {
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.ask(|part| part.label_names(request))
-            .try_fold(BTreeSet::new(), union::texts)
-            .await
+        self.union(request, |part| part.label_names(request)).await
     }
 
     async fn label_values(
@@ -184,8 +201,7 @@ impl SeriesSource for MergeSource {
         request: &SeriesRequest,
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
-        self.ask(|part| part.label_values(request, name))
-            .try_fold(BTreeSet::new(), union::texts)
+        self.union(request, |part| part.label_values(request, name))
             .await
     }
 
@@ -209,7 +225,7 @@ struct Merge {
     /// Samples outside are left out. A part may return them, because it reads whole pages.
     range: TimeRange,
     /// The memory of the batch that was built last.
-    built: Share,
+    built: Reservation,
 }
 
 struct Input {
@@ -217,7 +233,7 @@ struct Input {
     batch: Option<SeriesBatch>,
     row: usize,
     /// The memory of the current batch and of the next.
-    share: Share,
+    share: Reservation,
     /// Counts the values of the input that lost against a different one.
     conflicts: Counter,
 }
@@ -243,7 +259,11 @@ impl Ord for Head {
 impl Merge {
     fn new(source: &MergeSource, streams: Vec<SeriesStream>, request: &SeriesRequest) -> Self {
         let spent = (0..streams.len()).collect();
-        let share = || source.memory.share(Use::Query);
+        let budget = match request.reads.budget() {
+            Some(budget) => budget.clone(),
+            None => Budget::of_query(&source.memory, usize::MAX),
+        };
+        let share = || budget.reservation();
 
         let input = |(stream, conflicts): (SeriesStream, &Counter)| Input {
             stream,

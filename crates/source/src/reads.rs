@@ -1,7 +1,10 @@
 //! Counts what a selection reads.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use duramen_qos::{Budget, Exceeded, Reservation};
+use parking_lot::Mutex;
 
 use crate::get_limit::GetLimit;
 
@@ -87,21 +90,90 @@ impl Read {
     }
 }
 
-/// The counts of one selection, and the limit of the requests that it sends at once. All parts that
-/// answer it share them.
+/// The counts of one selection, the limit of the requests that it sends at once, and the budget of
+/// its memory. All parts that answer it share them.
 #[derive(Debug, Default)]
 pub struct Reads {
     counts: [AtomicU64; Read::ALL.len()],
     gets: OnceLock<GetLimit>,
+    memory: Option<Arc<Memory>>,
+}
+
+/// The batches of a part that are reserved at once: two that a block reads, the one that is merged,
+/// and the next.
+const BATCHES_OF_A_PART: usize = 4;
+
+/// The memory of one selection.
+#[derive(Debug)]
+struct Memory {
+    budget: Budget,
+    /// How many parts answer side by side.
+    parts: AtomicUsize,
+    /// What the answer has collected.
+    answer: Mutex<Reservation>,
 }
 
 impl Reads {
-    /// Returns counts that begin at 0, for a part of the work within the same limit.
+    /// Returns counts that begin at 0, for the selection of a query with this budget.
+    pub fn within(budget: &Budget) -> Self {
+        let memory = Memory {
+            budget: budget.clone(),
+            parts: AtomicUsize::new(1),
+            answer: Mutex::new(budget.reservation()),
+        };
+
+        Self {
+            memory: Some(Arc::new(memory)),
+            ..Self::default()
+        }
+    }
+
+    /// Returns counts that begin at 0, for a part of the work within the same limits.
     #[must_use]
     pub fn part(&self) -> Self {
-        let part = Self::default();
+        let part = Self {
+            memory: self.memory.clone(),
+            ..Self::default()
+        };
         part.share_gets(self.gets());
         part
+    }
+
+    /// The budget of the memory that the selection needs while it is answered. `None` if it belongs
+    /// to no query.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.memory.as_ref().map(|memory| &memory.budget)
+    }
+
+    /// Says that so many parts answer side by side.
+    pub fn divide(&self, parts: usize) {
+        if let Some(memory) = &self.memory {
+            memory.parts.fetch_max(parts, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many bytes a batch of one part may have, so that the batches of all parts take at
+    /// most a quarter of the budget. `None` if the selection belongs to no query.
+    pub fn batch_bytes_max(&self) -> Option<usize> {
+        let memory = self.memory.as_ref()?;
+        let batches = BATCHES_OF_A_PART.saturating_mul(memory.parts.load(Ordering::Relaxed));
+        Some(memory.budget.max() / 4 / batches)
+    }
+
+    /// Reserves memory for what an answer collects. It is held until the selection is dropped. A
+    /// selection that belongs to no query reserves nothing.
+    pub fn hold(&self, bytes: usize) -> Result<(), Exceeded> {
+        match &self.memory {
+            Some(memory) => memory.answer.lock().grow(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives back memory of what an answer has collected.
+    pub fn release(&self, bytes: usize) {
+        if let Some(memory) = &self.memory {
+            memory.answer.lock().shrink(bytes);
+        }
     }
 
     pub fn add(&self, what: Read, count: u64) {
@@ -133,6 +205,8 @@ impl Reads {
 
 #[cfg(test)]
 mod tests {
+    use duramen_qos::Account;
+
     use super::*;
 
     #[test]
@@ -152,5 +226,34 @@ mod tests {
         names.dedup();
 
         assert_eq!(names.len(), Read::ALL.len());
+    }
+
+    #[test]
+    fn the_batches_of_all_parts_take_a_quarter_of_the_budget() {
+        let budget = Budget::of_query(&Account::unbounded(), 1 << 20);
+        let reads = Reads::within(&budget);
+        assert_eq!(reads.batch_bytes_max(), Some(64 << 10));
+
+        reads.part().divide(8);
+        assert_eq!(reads.batch_bytes_max(), Some(8 << 10));
+        assert_eq!(Reads::default().batch_bytes_max(), None);
+    }
+
+    #[test]
+    fn what_an_answer_collects_is_held_until_the_selection_is_dropped() {
+        let budget = Budget::of_query(&Account::unbounded(), 100);
+        let reads = Reads::within(&budget);
+        let part = reads.part();
+
+        part.hold(60).unwrap();
+        drop(part);
+        assert!(reads.hold(41).is_err());
+        assert_eq!(budget.held(), 60);
+
+        reads.release(20);
+        assert_eq!(budget.held(), 40);
+
+        drop(reads);
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -69,14 +69,14 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// overlaps it. A sample in two parts counts twice.
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
         let batches = self.select(&request.with_columns(Columns::Samples)).await?;
-        walk::summaries(batches).await
+        walk::summaries(batches, &request.reads).await
     }
 
     /// The label names of the series that [`SeriesSource::select`] finds. `columns` and
     /// `batch_series_max` of the request are ignored.
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
         let batches = self.select(&request.with_columns(Columns::Labels)).await?;
-        walk::label_names(batches).await
+        walk::label_names(batches, &request.reads).await
     }
 
     /// The values of label `name` in the series that [`SeriesSource::select`] finds. Series without
@@ -87,7 +87,7 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
         let batches = self.select(&request.with_columns(Columns::Labels)).await?;
-        walk::label_values(batches, name).await
+        walk::label_values(batches, name, &request.reads).await
     }
 
     /// An upper bound of the life spans ([`duramen_model::Life::ttl_ms`]) of all samples; 0 when no

@@ -77,7 +77,7 @@ async fn newest(
     let back_ms = moment.lookback_ms.max(reader.ttl_max_ms().await?);
     let mut found = Vec::new();
     let mut bytes = 0;
-    let mut held = reader.share();
+    let mut held = reader.reservation();
 
     for matchers in selectors
         .into_iter()
@@ -108,12 +108,7 @@ async fn newest(
                 found.push(exposed);
             }
 
-            let max = reader.limits().memory_bytes_max;
-            if bytes > max {
-                return Err(Error::AnswerTooLarge { max });
-            }
-
-            held.grow(bytes.saturating_sub(held.bytes()))?;
+            held.grow_to(bytes)?;
 
             // Batches that are in memory are ready at once. Yielding lets the time-out and other
             // tasks run.

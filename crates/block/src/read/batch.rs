@@ -258,12 +258,23 @@ pub(crate) async fn exemplars(
 ) -> Result<Vec<SeriesExemplars>, Error> {
     let rows = || series.iter().map(|series| series.rows.exemplars.clone());
     let offsets = offsets(block, rows())?;
+    let held = reads.hold(count(&offsets) * SeriesExemplars::EXEMPLAR_BYTES);
+    held.map_err(block.no_memory("exemplars"))?;
+
     let mut all: Vec<Exemplar> = Vec::with_capacity(count(&offsets));
 
     if let Some((file, groups)) = pieces(block, block.exemplars.as_ref(), rows())? {
         let bytes = file.fetch_groups(&groups, reads).await?;
         file.decode(&bytes, &groups, |batch| exemplars::append(batch, &mut all))?;
     }
+
+    // The list of all is there until those of the series are made.
+    let labels: usize = all
+        .iter()
+        .map(|exemplar| exemplar.labels.encoded().len())
+        .sum();
+    let held = reads.hold(labels + all.len() * size_of::<Exemplar>());
+    held.map_err(block.no_memory("exemplars"))?;
 
     let mut all = all.into_iter();
     let exemplars = series.into_iter().map(|series| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use duramen_cache::Expected;
 use duramen_model::BlockStats;
+use duramen_qos::Exceeded;
 use duramen_source::{Read, Reads};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
@@ -191,6 +192,15 @@ impl Block {
             key: Path::clone(&self.dir).join(SERIES_FILE),
             offset: 0,
             what,
+        }
+    }
+
+    /// Returns what makes the error when memory was refused.
+    pub(crate) fn no_memory(&self, what: &'static str) -> impl Fn(Exceeded) -> Error {
+        move |source| Error::Memory {
+            dir: Path::clone(&self.dir),
+            what,
+            source,
         }
     }
 }

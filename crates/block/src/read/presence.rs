@@ -96,7 +96,8 @@ async fn derive(
             async move {
                 let batch = batch?;
                 let weight = batch.rows.iter().map(SeriesRows::weight);
-                let _reserved = select::reserve(block, weight.fold(0, u64::saturating_add))?;
+                let _reserved =
+                    select::reserve(block, &asked, weight.fold(0, u64::saturating_add))?;
 
                 batch::fetch(block, batch, &asked, u64::MAX)
                     .await?

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::BinaryArray;
 use duramen_model::TimeRange;
-use duramen_qos::{Share, Use};
-use duramen_source::{Read, SeriesBatch, SeriesExemplars, SeriesRequest, UndecodedBatch};
+use duramen_qos::{Budget, Reservation};
+use duramen_source::{
+    Read, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSummary, UndecodedBatch,
+};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
-use object_store::path::Path;
 
 use crate::error::Error;
 use crate::layout::rows::{SeriesRows, Wanted};
@@ -74,7 +75,7 @@ fn fetch(
     file: Arc<SeriesFile>,
     request: SeriesRequest,
     piece_samples: u64,
-) -> impl Stream<Item = Result<(Fetched, Share), Error>> + Send {
+) -> impl Stream<Item = Result<(Fetched, Reservation), Error>> + Send {
     let request = Arc::new(request);
     request.reads.add(Read::Series, block.stats.series);
 
@@ -90,26 +91,31 @@ fn fetch(
             async move {
                 let batch = batch?;
                 let whole = batch.rows.iter().map(SeriesRows::weight);
-                let mut reserved = reserve(&block, whole.fold(0, u64::saturating_add))?;
+                let mut reserved = reserve(&block, &asked, whole.fold(0, u64::saturating_add))?;
                 asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
 
                 let fetched = batch::fetch(&block, batch, &asked, piece_samples).await?;
                 let of_piece = memory(fetched.piece_weight_max());
-                reserved.shrink(reserved.bytes().saturating_sub(of_piece));
+                reserved.shrink_to(of_piece);
                 Ok((fetched, reserved))
             }
         })
         .buffered(READ_AHEAD)
 }
 
-/// Takes memory for so many decoded samples.
-pub(crate) fn reserve(block: &Block, samples: u64) -> Result<Share, Error> {
-    let reserved = block.batches.memory.take(Use::Query, memory(samples));
-    reserved.map_err(|source| Error::Memory {
-        dir: Path::clone(&block.dir),
-        samples,
-        source,
-    })
+/// Reserves memory for so many decoded samples, where a histogram counts as sixteen, in the budget of the request. A request without one
+/// takes it from the account of the block.
+pub(crate) fn reserve(
+    block: &Block,
+    request: &SeriesRequest,
+    samples: u64,
+) -> Result<Reservation, Error> {
+    let reserved = match request.reads.budget() {
+        Some(budget) => budget.reserve(memory(samples)),
+        None => Budget::of_query(&block.batches.memory, usize::MAX).reserve(memory(samples)),
+    };
+
+    reserved.map_err(block.no_memory("a batch of samples"))
 }
 
 fn memory(samples: u64) -> usize {
@@ -210,6 +216,7 @@ async fn found(
 }
 
 /// Returns all series that pass the matchers and have what is `wanted`, in the order of the block.
+/// Their memory is held in the budget of the request, with that of the answer that is made of them.
 pub(crate) async fn find_all(
     block: &Block,
     request: &SeriesRequest,
@@ -227,14 +234,28 @@ pub(crate) async fn find_all(
             };
 
             let series = pass(block, &index, request, wanted).await;
+            let labels = series.iter().map(|series| index.labels_at(*series).len());
+            hold(block, request, series.len(), labels.sum())?;
             Ok(series.iter().map(found).collect())
         }
         Place::File(groups) => {
             find(Arc::clone(file), groups, Arc::new(request.clone()), wanted)
+                .and_then(|some| {
+                    let labels = some.iter().map(|series| series.labels.len()).sum();
+                    future::ready(hold(block, request, some.len(), labels).map(|()| some))
+                })
                 .try_concat()
                 .await
         }
     }
+}
+
+/// Holds the memory of found series with so many bytes of labels.
+fn hold(block: &Block, request: &SeriesRequest, series: usize, labels: usize) -> Result<(), Error> {
+    // The labels are copied when the answer is made.
+    let bytes = series * (size_of::<FoundSeries>() + SeriesSummary::BYTES) + 2 * labels;
+    let held = request.reads.hold(bytes);
+    held.map_err(block.no_memory("the series that were found"))
 }
 
 /// Returns the series of `index`, the index of `block`, that pass the matchers and have what is
@@ -291,11 +312,17 @@ pub(crate) async fn look_up(block: &Block, file: &SeriesFile, request: &SeriesRe
     index.map_or(Place::File(groups), Place::Index)
 }
 
-/// Returns the size of the batches of a request.
+/// Returns the size of the batches of a request: as the block says, and smaller if the budget of
+/// the query asks for it.
 pub(crate) fn size(block: &Block, request: &SeriesRequest) -> BatchSize {
+    let within = request
+        .reads
+        .batch_bytes_max()
+        .map_or(u64::MAX, |bytes| (bytes / SAMPLE_BYTES) as u64);
+
     BatchSize {
         series_max: request.batch_series_max.max(1),
-        samples_max: block.batches.samples_max,
+        samples_max: block.batches.samples_max.min(within),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
+use duramen_qos::Exceeded;
 use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::{
     Columns, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -123,12 +124,13 @@ impl SeriesSource for BlockSource {
     ) -> Result<BTreeSet<String>, duramen_source::Error> {
         let Some(index) = self.index(request).await else {
             let labels = request.with_columns(Columns::Labels);
-            return walk::label_names(self.select(&labels).await?).await;
+            return walk::label_names(self.select(&labels).await?, &request.reads).await;
         };
 
         let wanted = Wanted::Samples(request.range);
         let series = select::pass(&self.block, &index, request, wanted).await;
-        Ok(index.names(&series))
+        let names = index.names(&series, &request.reads);
+        names.map_err(|e| self.no_memory(e))
     }
 
     async fn label_values(
@@ -138,12 +140,13 @@ impl SeriesSource for BlockSource {
     ) -> Result<BTreeSet<String>, duramen_source::Error> {
         let Some(index) = self.index(request).await else {
             let labels = request.with_columns(Columns::Labels);
-            return walk::label_values(self.select(&labels).await?, name).await;
+            return walk::label_values(self.select(&labels).await?, name, &request.reads).await;
         };
 
         let wanted = Wanted::Samples(request.range);
         let series = select::pass(&self.block, &index, request, wanted).await;
-        Ok(index.values(&series, name))
+        let values = index.values(&series, name, &request.reads);
+        values.map_err(|e| self.no_memory(e))
     }
 
     async fn ttl_max_ms(&self) -> Result<i64, duramen_source::Error> {
@@ -152,6 +155,10 @@ impl SeriesSource for BlockSource {
 }
 
 impl BlockSource {
+    fn no_memory(&self, exceeded: Exceeded) -> duramen_source::Error {
+        duramen_source::Error::memory(format!("block {}", self.block.dir()), exceeded)
+    }
+
     /// Returns what [`SeriesSource::exemplars`] does, a few series at a time.
     ///
     /// This takes one round trip for the series pages, and one for each batch of 4,096 exemplars.

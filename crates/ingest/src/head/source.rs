@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange, is_stale};
+use duramen_qos::Exceeded;
 use duramen_runtime::Pace;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
@@ -305,7 +306,9 @@ impl SeriesSource for GenerationSource {
 
             pace.done(16 + exemplars.len()).await;
             if !exemplars.is_empty() {
-                found.push(SeriesExemplars { labels, exemplars });
+                let series = SeriesExemplars { labels, exemplars };
+                request.reads.hold(series.bytes()).map_err(refused)?;
+                found.push(series);
             }
         }
 
@@ -327,6 +330,9 @@ impl SeriesSource for GenerationSource {
         let mut labels = labels.into_iter();
 
         for step in slots.chunks(SERIES_AT_ONCE) {
+            let bytes = step.len() * SeriesSummary::BYTES;
+            request.reads.hold(bytes).map_err(refused)?;
+
             {
                 let samples = self.samples();
                 let series = step.iter().zip(labels.by_ref());
@@ -344,7 +350,8 @@ impl SeriesSource for GenerationSource {
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
         let selected = self.selected(request).await;
-        Ok(self.tenant.registry.names_of(&selected).await)
+        let names = self.tenant.registry.names_of(&selected, &request.reads);
+        names.await.map_err(refused)
     }
 
     async fn label_values(
@@ -353,12 +360,21 @@ impl SeriesSource for GenerationSource {
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
         let selected = self.selected(request).await;
-        Ok(self.tenant.registry.values_of(&selected, name).await)
+        let values = self
+            .tenant
+            .registry
+            .values_of(&selected, name, &request.reads);
+        values.await.map_err(refused)
     }
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(self.moment.ttl_max_ms)
     }
+}
+
+/// The error when memory was refused.
+fn refused(exceeded: Exceeded) -> Error {
+    Error::memory("a head", exceeded)
 }
 
 /// Appends the samples of `series` in `range`, without ending the series.

@@ -8,7 +8,7 @@ use datafusion_execution::config::SessionConfig;
 use datafusion_execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion_execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion_execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use duramen_qos::Use;
+use duramen_qos::Budget;
 use duramen_runtime::Clock;
 use duramen_syntax::Expr;
 
@@ -36,6 +36,7 @@ pub(super) struct Query {
     times: QueryTimes,
     config: EngineConfig,
     ttl_max_ms: i64,
+    budget: Budget,
     runtime: Arc<RuntimeEnv>,
     pub(super) cancellation: Cancellation,
     stopwatch: Stopwatch,
@@ -64,7 +65,8 @@ impl Query {
         times: QueryTimes,
     ) -> Result<Self, Error> {
         let config = resources.config.limited(&context.limits);
-        let memory = QueryMemory::new(config.memory_bytes_max, resources.memory.share(Use::Query));
+        let budget = resources.budget(config.memory_bytes_max);
+        let memory = QueryMemory::within(&budget);
 
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(memory))
@@ -87,6 +89,7 @@ impl Query {
             times,
             config,
             ttl_max_ms,
+            budget,
             runtime,
             cancellation: Cancellation::default(),
             stopwatch,
@@ -147,10 +150,7 @@ impl Query {
         let run = Arc::new(Run {
             source: self.context.source,
             series_max: self.context.limits.series_max.unwrap_or(usize::MAX),
-            budget: Arc::new(SampleBudget::new(
-                self.config.samples_max,
-                Arc::clone(&self.resources.memory),
-            )),
+            budget: Arc::new(SampleBudget::new(self.config.samples_max, self.budget)),
             annotations: Annotations::on(Arc::clone(&self.resources.text)),
             counts: StepCounts::new(planned.grid, self.context.first_reads),
             cancellation: self.cancellation,

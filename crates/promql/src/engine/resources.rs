@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duramen_model::Regexes;
-use duramen_qos::Account;
+use duramen_qos::{Account, Budget};
 use duramen_runtime::{Clock, Workers};
 
 use crate::engine::config::EngineConfig;
@@ -18,8 +18,20 @@ pub(super) struct Resources {
     pub(super) workers: Workers,
     /// The account of the process.
     pub(super) memory: Arc<Account>,
+    /// The budget of the tenant that asks.
+    pub(super) tenant: Option<Budget>,
     /// The text that trees are parsed from; "" if it is unknown.
     pub(super) text: Arc<str>,
     /// The compiled regexes of the request.
     pub(super) regexes: Arc<Regexes>,
+}
+
+impl Resources {
+    /// Makes the budget of a query.
+    pub(super) fn budget(&self, max: usize) -> Budget {
+        match &self.tenant {
+            Some(tenant) => tenant.query(max),
+            None => Budget::of_query(&self.memory, max),
+        }
+    }
 }

@@ -34,11 +34,11 @@ fn damaged() -> Error {
 }
 
 fn without_memory() -> Error {
-    let full = duramen_qos::Account::new(1)
-        .take(duramen_qos::Use::Query, 1 << 20)
-        .unwrap_err();
+    let account = duramen_qos::Account::new(1);
+    let budget = duramen_qos::Budget::of_query(&account, usize::MAX);
+    let exceeded = budget.reserve(1 << 20).unwrap_err();
 
-    Error::new("a block", ErrorKind::Unavailable, full)
+    Error::memory("a block", exceeded)
 }
 
 fn series(names: &[&str], value: f64) -> MemorySource {

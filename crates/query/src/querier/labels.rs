@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duramen_model::{Labels, TenantName, TimeRange};
-use duramen_qos::{Account, Use};
+use duramen_qos::Budget;
 use duramen_source::{Columns, LeftOut, SeriesRequest, SeriesSource};
 use futures::StreamExt;
 
@@ -94,7 +94,7 @@ impl Querier {
     fn lister(&self, asker: &Asker, listing: &Listing, left_out: Option<Arc<LeftOut>>) -> Lister {
         Lister {
             source: self.view(asker, left_out),
-            memory: Arc::clone(self.engine.memory()),
+            memory: asker.memory.clone(),
             max: asker.limits.query.metadata_series_max,
             limit: listing.limit,
         }
@@ -105,7 +105,7 @@ impl Querier {
 #[derive(Debug)]
 struct Lister {
     source: Arc<dyn SeriesSource>,
-    memory: Arc<Account>,
+    memory: Budget,
     /// The most series to visit, and the most texts to find.
     max: usize,
     /// The most elements that are returned.
@@ -115,7 +115,7 @@ struct Lister {
 impl Lister {
     async fn label_sets(&self, requests: &[SeriesRequest]) -> Result<Listed<Labels>, Error> {
         let limit = self.limit;
-        let mut share = self.memory.share(Use::Query);
+        let mut reserved = self.memory.reservation();
         let mut found = BTreeSet::new();
         let mut walked = 0;
 
@@ -138,7 +138,7 @@ impl Lister {
                 if limit.is_none_or(|limit| found.len() <= limit) {
                     let labels: usize =
                         (0..batch.len()).map(|row| batch.labels_at(row).len()).sum();
-                    share.grow(labels + batch.len() * ELEMENT_BYTES)?;
+                    reserved.grow(labels + batch.len() * ELEMENT_BYTES)?;
                 }
 
                 for row in 0..batch.len() {
@@ -156,18 +156,18 @@ impl Lister {
         requests: &[SeriesRequest],
         texts: &Texts,
     ) -> Result<Listed<String>, Error> {
-        let mut share = self.memory.share(Use::Query);
         let mut found = BTreeSet::new();
 
         for request in requests {
-            let mut more = match texts {
+            // A run before this one may have been torn.
+            request.reads.release(usize::MAX);
+
+            let more = match texts {
                 Texts::Names => self.source.label_names(request).await?,
                 Texts::ValuesOf(name) => self.source.label_values(request, name).await?,
             };
 
-            let bytes = more.iter().map(|text| text.len() + ELEMENT_BYTES).sum();
-            share.grow(bytes)?;
-            found.append(&mut more);
+            found = duramen_source::Texts::union(&request.reads, found, more);
 
             if found.len() > self.max {
                 return Err(Error::TooManyTexts { max: self.max });

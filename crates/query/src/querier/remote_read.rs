@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duramen_limits::QueryLimits;
 use duramen_model::labels::LabelsIter;
 use duramen_model::{Matcher, TenantName, TimeRange};
-use duramen_qos::{Account, Share, Use};
+use duramen_qos::Reservation;
 use duramen_source::{Columns, SeriesRequest, SeriesSource, SeriesStream};
 use futures::StreamExt;
 
@@ -31,7 +31,6 @@ pub struct Selection {
 pub struct Reader {
     source: Arc<dyn SeriesSource>,
     asker: Arc<Asker>,
-    memory: Arc<Account>,
 }
 
 impl Querier {
@@ -49,12 +48,10 @@ impl Querier {
     {
         let asker = Arc::new(self.asker(tenant));
         let source = self.view(&asker, None);
-        let memory = Arc::clone(self.engine.memory());
 
         let reader = Reader {
             source,
             asker: Arc::clone(&asker),
-            memory,
         };
 
         self.bounded(&asker, None, self.computed(work(reader)))
@@ -68,9 +65,9 @@ impl Reader {
         &self.asker.limits.query
     }
 
-    /// Returns an empty share of the account of the process, for data that is kept.
-    pub fn share(&self) -> Share {
-        self.memory.share(Use::Query)
+    /// Returns an empty reservation in the budget of the request, for data that is kept.
+    pub fn reservation(&self) -> Reservation {
+        self.asker.memory.reservation()
     }
 
     /// Parses selectors that may match everything, or have no matchers at all.

@@ -28,6 +28,7 @@ use crate::system::tenant;
 /// metrics.
 struct Limited {
     querier: Querier,
+    register: Arc<Tenants>,
     registry: Registry,
     /// The account of the process: 1 GiB.
     memory: Arc<Account>,
@@ -69,6 +70,7 @@ impl Limited {
             .await
             .unwrap();
         register.resolve_or_create(&tenant()).await.unwrap();
+        let register = Arc::new(register);
 
         let mut own = Limits::default();
         change(&mut own.query);
@@ -85,7 +87,7 @@ impl Limited {
         let querier = Querier::new(Parts {
             engine,
             source: Arc::new(Unchanging(Arc::new(source))),
-            register: Arc::new(register),
+            register: Arc::clone(&register),
             clock,
             workers,
             limits,
@@ -95,6 +97,7 @@ impl Limited {
 
         Self {
             querier,
+            register,
             registry,
             memory,
         }
@@ -213,6 +216,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         steps_max: _,
         samples_max: _,
         memory_bytes_max: _,
+        tenant_memory_bytes_max: _, // a_tenant_at_its_budget_is_refused_and_another_answers
         text_bytes_max: _,
         regex_bytes_max: _,
         series_max: _,
@@ -523,6 +527,107 @@ async fn the_limits_of_one_tenant_are_not_those_of_another() {
 
     assert!(limited.instant(&tenant(), "rate(m[1m])").await.is_err());
     assert!(limited.instant(&other, "rate(m[1m])").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_query_over_its_own_budget_fails_alone_whatever_it_asks_for() {
+    let limited = Limited::new(filled(), |limits| limits.memory_bytes_max = 100).await;
+    let range = TimeRange::new(0, 60_000).unwrap();
+    let listing = || everything(range);
+    let of = |result: Result<(), Error>| {
+        let error = result.unwrap_err();
+        let text = error.to_string();
+
+        assert_eq!(
+            (error.kind(), error.limit()),
+            (ErrorKind::TooMuch, Some("memory_bytes_max")),
+            "{text}"
+        );
+        assert!(text.contains("memory_bytes_max=`100`"), "{text}");
+    };
+
+    let querier = &limited.querier;
+    let tenant = tenant();
+    of(querier.series(&tenant, listing()).await.map(drop));
+    of(querier.label_names(&tenant, listing()).await.map(drop));
+    of(querier
+        .label_values(&tenant, "series", listing())
+        .await
+        .map(drop));
+    of(querier
+        .exemplars(&tenant, &Query::new("m"), range)
+        .await
+        .map(drop));
+    of(querier
+        .summaries(&tenant, Summarized::All, range)
+        .await
+        .map(drop));
+
+    let other = TenantName::parse("other").unwrap();
+    assert!(querier.series(&other, listing()).await.is_ok());
+    assert_eq!(limited.memory.used(), 0);
+}
+
+#[tokio::test]
+async fn a_tenant_at_its_budget_is_refused_and_another_answers() {
+    const MAX: usize = 64 << 10;
+
+    let limited = Limited::new(filled(), |limits| {
+        limits.tenant_memory_bytes_max = Some(MAX);
+    })
+    .await;
+    let other = TenantName::parse("other").unwrap();
+    limited.register.resolve_or_create(&other).await.unwrap();
+
+    // An answer that is held takes most of the budget.
+    let range = TimeRange::new(0, 60_000).unwrap();
+    let (held, counted) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let asking_tenant = tenant();
+    let holding = limited.querier.read(&asking_tenant, |reader| async move {
+        let mut reserved = reader.reservation();
+        reserved.grow(MAX - 100)?;
+        held.send(()).unwrap();
+        released.await.unwrap();
+        Ok(())
+    });
+
+    let asking = async {
+        counted.await.unwrap();
+
+        let querier = &limited.querier;
+        let names = querier.label_names(&tenant(), everything(range)).await;
+        check(
+            &limited,
+            names.map(drop),
+            ErrorKind::Unavailable,
+            "tenant_memory_bytes_max",
+            "65536",
+        );
+
+        let names = querier.label_names(&other, everything(range)).await;
+        assert_eq!(names.unwrap().value.0.len(), 2);
+        release.send(()).unwrap();
+    };
+
+    let (result, ()) = tokio::join!(holding, asking);
+    result.unwrap();
+
+    let text = duramen_metrics::text(&limited.registry.collect());
+    for line in [
+        "duramen_query_memory_bytes{tenant=\"anonymous\"} 0\n",
+        "duramen_query_memory_bytes{tenant=\"other\"} 0\n",
+        "duramen_query_memory_refused_total{tenant=\"anonymous\"} 1\n",
+        "duramen_query_memory_refused_total{tenant=\"other\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+
+    let names = limited
+        .querier
+        .label_names(&tenant(), everything(range))
+        .await;
+    assert_eq!(names.unwrap().value.0.len(), 2);
 }
 
 #[tokio::test]

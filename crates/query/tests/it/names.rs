@@ -62,14 +62,16 @@ async fn the_indices_of_head_and_blocks_know_what_a_walk_finds() {
                 let batches = view.select(&request).await.unwrap();
                 assert_eq!(
                     names,
-                    walk::label_names(batches).await.unwrap(),
+                    walk::label_names(batches, &request.reads).await.unwrap(),
                     "{place}: {matchers:?}"
                 );
 
                 for name in ["series", "__name__", "nothing"] {
                     let values = view.label_values(&request, name).await.unwrap();
                     let batches = view.select(&request).await.unwrap();
-                    let walked = walk::label_values(batches, name).await.unwrap();
+                    let walked = walk::label_values(batches, name, &request.reads)
+                        .await
+                        .unwrap();
 
                     assert_eq!(values, walked, "{place}: {name} of {matchers:?}");
                 }
@@ -98,7 +100,9 @@ async fn measure(view: &dyn SeriesSource, place: &str) {
         let indexed = started.elapsed();
         let started = Instant::now();
         let batches = view.select(&request).await.unwrap();
-        walk::label_values(batches, "__name__").await.unwrap();
+        walk::label_values(batches, "__name__", &request.reads)
+            .await
+            .unwrap();
         println!(
             "{place}: {SERIES} series, values of __name__: {indexed:?} by index, {:?} by walk",
             started.elapsed()

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Columns, MemorySource};
+use crate::{Columns, MemorySource, Reads};
 use duramen_model::{
-    Counts, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample, TimeRange,
-    WriterId,
+    Counts, ErrorKind, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample,
+    TimeRange, WriterId,
 };
+use duramen_qos::Use;
 use futures::executor::block_on;
 use proptest::prelude::*;
 use ulid::Ulid;
@@ -296,8 +297,36 @@ fn a_merge_draws_its_batches_from_the_account_and_fails_without_memory() {
     let mut stream = block_on(merge.select(&request(1))).unwrap();
     let error = block_on(stream.next()).unwrap().unwrap_err();
 
-    assert!(error.source.is::<Full>(), "{error}");
+    assert!(error.source.is::<Exceeded>(), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_merge_draws_from_the_budget_of_its_query_and_fails_alone() {
+    let floats: Offered = (0..4)
+        .map(|ts_ms| (0, ts_ms, Value::Float(1.0_f64.to_bits()), Life::NONE))
+        .collect();
+    let parts = (0..2).map(|order| part(order, source(&floats))).collect();
+    let merge = MergeSource::new(parts, Counter::default());
+
+    let tenant = Budget::of_tenant(&Account::unbounded(), 1 << 20);
+    let narrow = tenant.query(100);
+    let wide = tenant.query(1 << 20);
+    let within = |budget| SeriesRequest {
+        reads: Arc::new(Reads::within(budget)),
+        ..request(1)
+    };
+
+    let mut of_wide = block_on(merge.select(&within(&wide))).unwrap();
+    assert!(block_on(of_wide.next()).unwrap().is_ok());
+    assert!(wide.held() > 0);
+
+    let mut of_narrow = block_on(merge.select(&within(&narrow))).unwrap();
+    let error = block_on(of_narrow.next()).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooMuch, "{error}");
+
+    drop((of_wide, of_narrow));
+    assert_eq!(tenant.held(), 0);
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Combines the answers of several parts that are not samples.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::{Error, SeriesExemplars, SeriesSummary};
+use crate::{SeriesExemplars, SeriesSummary};
 use duramen_model::{Exemplar, FamilyMetadata};
 
 /// The exemplars of all parts. Series are in block order, and the exemplars of a series in time
@@ -74,13 +74,4 @@ pub(super) fn summaries(parts: impl IntoIterator<Item = Vec<SeriesSummary>>) -> 
     });
 
     all
-}
-
-/// The union of two sets, for a fold over the answers of parts.
-pub(super) async fn texts(
-    mut texts: BTreeSet<String>,
-    mut more: BTreeSet<String>,
-) -> Result<BTreeSet<String>, Error> {
-    texts.append(&mut more);
-    Ok(texts)
 }

@@ -65,6 +65,9 @@ pub(crate) fn of_query(error: &Error) -> Statuses {
         Error::Timeout(_) | Error::NoTurn { .. } => statuses.api = TIMEOUT,
         Error::TooManySteps { .. } => statuses.api = BAD_DATA,
         Error::TooManyAnswerBytes { .. } => statuses.text = EXECUTION.0,
+        _ if error.exceeded().is_some_and(|exceeded| !exceeded.passes()) => {
+            statuses.text = EXECUTION.0;
+        }
         _ => {}
     }
 

@@ -10,7 +10,7 @@ use duramen_model::labels::LabelsIter;
 use duramen_model::{TenantName, TimeRange};
 use duramen_proto::remote_read::{ReadResponseEncoder, ResponseType, TimeSeriesEncoder};
 use duramen_proto::snappy;
-use duramen_qos::Share;
+use duramen_qos::Reservation;
 use duramen_query::{Error, Reader, Selection};
 use duramen_source::{Columns, SeriesBatch};
 use futures::StreamExt;
@@ -59,23 +59,20 @@ struct Budget {
     samples_max: usize,
     /// The bytes of the results that are complete.
     bytes: usize,
-    bytes_max: usize,
-    /// The memory that is drawn from the account of the process.
-    held: Share,
+    /// What is reserved in the budget of the request.
+    held: Reservation,
     answer_bytes_max: usize,
 }
 
 impl Budget {
-    fn new(limits: &QueryLimits, held: Share) -> Self {
+    fn new(limits: &QueryLimits, held: Reservation) -> Self {
         let samples_max = limits.remote_read_samples_max;
-        let bytes_max = limits.memory_bytes_max.min(MESSAGE_BYTES_MAX);
         let answer_bytes_max = limits.answer_bytes_max;
 
         Self {
             samples: 0,
             samples_max,
             bytes: 0,
-            bytes_max,
             held,
             answer_bytes_max,
         }
@@ -89,15 +86,15 @@ impl Budget {
         }
 
         within(self.bytes + result.messages.len(), self.answer_bytes_max)?;
-        if self.bytes + result.bytes() > self.bytes_max {
+        if self.bytes + result.bytes() > MESSAGE_BYTES_MAX {
             return Err(Error::AnswerTooLarge {
-                max: self.bytes_max,
+                max: MESSAGE_BYTES_MAX,
             });
         }
 
         // A result is in memory twice: once as it was read, and once in the message.
         let bytes = COPIES * (self.bytes + result.bytes());
-        self.held.grow(bytes.saturating_sub(self.held.bytes()))?;
+        self.held.grow_to(bytes)?;
         Ok(())
     }
 }
@@ -106,8 +103,8 @@ impl Budget {
 async fn encode(
     reader: &Reader,
     selections: &[Option<Selection>],
-) -> Result<(Vec<u8>, usize, Share), Error> {
-    let mut budget = Budget::new(reader.limits(), reader.share());
+) -> Result<(Vec<u8>, usize, Reservation), Error> {
+    let mut budget = Budget::new(reader.limits(), reader.reservation());
     let mut response = ReadResponseEncoder::default();
 
     for selection in selections {
@@ -224,7 +221,7 @@ async fn collect(
 #[cfg(test)]
 mod tests {
     use duramen_model::Labels;
-    use duramen_qos::{Account, Use};
+    use duramen_qos::{Account, Budget as Memory};
     use duramen_source::SeriesBatchBuilder;
 
     use super::*;
@@ -249,7 +246,8 @@ mod tests {
 
     fn check(samples: i64, limits: &QueryLimits) -> Result<(), String> {
         let (result, pushed) = result(samples);
-        let mut budget = Budget::new(limits, Account::unbounded().share(Use::Query));
+        let memory = Memory::of_query(&Account::unbounded(), limits.memory_bytes_max);
+        let mut budget = Budget::new(limits, memory.reservation());
         budget.samples += pushed;
 
         budget.check(&result).map_err(|error| error.to_string())
@@ -289,9 +287,9 @@ mod tests {
             ..QueryLimits::default()
         };
 
-        assert_eq!(check(100, &limits(bytes)), Ok(()));
+        assert_eq!(check(100, &limits(COPIES * bytes)), Ok(()));
         assert!(
-            check(100, &limits(bytes - 1))
+            check(100, &limits(COPIES * bytes - 1))
                 .unwrap_err()
                 .contains("memory_bytes_max=")
         );

@@ -199,10 +199,9 @@ async fn send_sorted(
     selection: &Selection,
     sender: &Sender,
 ) -> Result<(), Ended> {
-    let held_bytes_max = reader.limits().memory_bytes_max;
     let mut held: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
     let mut held_bytes = 0;
-    let mut share = reader.share();
+    let mut reserved = reader.reservation();
     let mut batches = reader.select(selection).await?;
 
     while let Some(batch) = batches.next().await {
@@ -214,23 +213,13 @@ async fn send_sorted(
 
             while let Some(frame) = frames.next()? {
                 held_bytes += frame.len() + series.labels().len();
+                reserved.grow_to(held_bytes).map_err(Error::from)?;
                 all.push(frame);
-
-                if held_bytes > held_bytes_max {
-                    return Err(Error::AnswerTooLarge {
-                        max: held_bytes_max,
-                    }
-                    .into());
-                }
             }
 
             sender.samples.inc_by(frames.samples);
             held.push((series.labels().to_vec(), all));
         }
-
-        share
-            .grow(held_bytes.saturating_sub(share.bytes()))
-            .map_err(Error::from)?;
 
         // Batches that are in memory are ready at once. Yielding lets the time-out and other tasks
         // run.

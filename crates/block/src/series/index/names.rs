@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use duramen_model::labels::LabelsIter;
+use duramen_qos::Exceeded;
+use duramen_source::{Reads, Texts};
 
 use crate::series::index::SeriesIndex;
 use crate::series::set::Set;
@@ -13,13 +15,20 @@ const FEW: usize = 8;
 
 impl SeriesIndex {
     /// Returns the names of the labels of `series`.
-    pub(crate) fn names(&self, series: &[u32]) -> BTreeSet<String> {
+    pub(crate) fn names(
+        &self,
+        series: &[u32],
+        reads: &Reads,
+    ) -> Result<BTreeSet<String>, Exceeded> {
+        let mut found = Texts::within(reads);
+
         if series.len() * FEW < self.ends.len() {
             let labels = series
                 .iter()
                 .flat_map(|series| LabelsIter::over(self.labels_at(*series)));
             let names: HashSet<&str> = labels.map(|(name, _)| name).collect();
-            return names.into_iter().map(str::to_owned).collect();
+            found.extend(names)?;
+            return Ok(found.finish());
         }
 
         let wanted = self.set(series);
@@ -28,25 +37,31 @@ impl SeriesIndex {
             .iter()
             .filter(|label| wanted.has_any(&label.series));
 
-        carried.map(|label| label.name.clone()).collect()
+        found.extend(carried.map(|label| label.name.as_str()))?;
+        Ok(found.finish())
     }
 
     /// Returns the values of label `name` in `series`.
-    pub(crate) fn values(&self, series: &[u32], name: &str) -> BTreeSet<String> {
+    pub(crate) fn values(
+        &self,
+        series: &[u32],
+        name: &str,
+        reads: &Reads,
+    ) -> Result<BTreeSet<String>, Exceeded> {
         let Ok(at) = self
             .by_name
             .binary_search_by(|label| label.name.as_str().cmp(name))
         else {
-            return BTreeSet::new();
+            return Ok(BTreeSet::new());
         };
 
         let label = &self.by_name[at];
         let wanted = self.set(series);
         let carried = (0..label.values.len()).filter(|value| wanted.has_any(label.series(*value)));
 
-        carried
-            .map(|value| self.text(&label.values[value]).to_owned())
-            .collect()
+        let mut found = Texts::within(reads);
+        found.extend(carried.map(|value| self.text(&label.values[value])))?;
+        Ok(found.finish())
     }
 
     fn set(&self, series: &[u32]) -> Set {
@@ -113,13 +128,13 @@ mod tests {
                 series.iter().flat_map(|series| LabelsIter::over(index.labels_at(*series))).collect();
             let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
 
-            prop_assert_eq!(index.names(&series), names);
+            prop_assert_eq!(index.names(&series, &Reads::default()).unwrap(), names);
 
             for name in ["__name__", "half", "lone", "number", "nothing"] {
                 let of = labels.iter().filter(|(held, _)| *held == name);
                 let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
 
-                prop_assert_eq!(index.values(&series, name), values, "{}", name);
+                prop_assert_eq!(index.values(&series, name, &Reads::default()).unwrap(), values, "{}", name);
             }
         }
     }

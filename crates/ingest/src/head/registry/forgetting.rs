@@ -222,6 +222,7 @@ mod tests {
     use std::collections::HashMap;
 
     use duramen_model::{Labels, Matcher};
+    use duramen_source::Reads;
     use futures::executor::block_on;
     use proptest::prelude::*;
 
@@ -268,14 +269,16 @@ mod tests {
 
         let everything = block_on(registry.select(&[Matcher::equal("__name__", "m")]));
         assert_eq!(
-            block_on(registry.values_of(&everything, "number"))
+            block_on(registry.values_of(&everything, "number", &Reads::default()))
+                .unwrap()
                 .into_iter()
                 .collect::<Vec<_>>(),
             ["003"]
         );
 
         assert_eq!(registry.forget(none), 1);
-        assert!(block_on(registry.names_of(&everything)).is_empty());
+        let names = block_on(registry.names_of(&everything, &Reads::default()));
+        assert!(names.unwrap().is_empty());
 
         let places = 2 * size::SLOT + 6 + 4 * size::PAIR_PLACE;
         assert_eq!(registry.read().bytes(), empty + places);

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use duramen_qos::Exceeded;
 use duramen_runtime::Pace;
+use duramen_source::{Reads, Texts};
 use roaring::RoaringBitmap;
 
 use super::shared::{AT_ONCE, SharedRegistry};
@@ -15,24 +17,34 @@ const FEW: u64 = 8;
 
 impl SharedRegistry {
     /// Returns the names of the labels of the selected series.
-    pub(crate) async fn names_of(&self, selected: &RoaringBitmap) -> BTreeSet<String> {
+    pub(crate) async fn names_of(
+        &self,
+        selected: &RoaringBitmap,
+        reads: &Reads,
+    ) -> Result<BTreeSet<String>, Exceeded> {
         let mut pace = Pace::default();
         if selected.len() * FEW < self.read().len() as u64 {
             let pairs = self.pairs_of(selected, &mut pace).await;
             return self
-                .read_pairs(&pairs, |pair| Some(Arc::clone(&pair.name)), &mut pace)
+                .read_pairs(
+                    &pairs,
+                    |pair| Some(Arc::clone(&pair.name)),
+                    (reads, &mut pace),
+                )
                 .await;
         }
 
-        let mut names = BTreeSet::new();
+        let mut names = Texts::within(reads);
         let mut last: Option<Arc<str>> = None;
 
         loop {
             let next = self.read().name_behind(last.as_deref());
-            let Some(name) = next else { return names };
+            let Some(name) = next else {
+                return Ok(names.finish());
+            };
 
             if self.is_carried(&name, selected, &mut pace).await {
-                names.insert(name.to_string());
+                names.insert(&name)?;
             }
 
             last = Some(name);
@@ -40,7 +52,12 @@ impl SharedRegistry {
     }
 
     /// Returns the values that label `name` has in the selected series.
-    pub(crate) async fn values_of(&self, selected: &RoaringBitmap, name: &str) -> BTreeSet<String> {
+    pub(crate) async fn values_of(
+        &self,
+        selected: &RoaringBitmap,
+        name: &str,
+        reads: &Reads,
+    ) -> Result<BTreeSet<String>, Exceeded> {
         let mut pace = Pace::default();
         let distinct = self
             .read()
@@ -51,18 +68,18 @@ impl SharedRegistry {
         if selected.len() < distinct as u64 {
             let pairs = self.pairs_of(selected, &mut pace).await;
             let value = |pair: &Pair| (&*pair.name == name).then(|| Arc::clone(&pair.value));
-            return self.read_pairs(&pairs, value, &mut pace).await;
+            return self.read_pairs(&pairs, value, (reads, &mut pace)).await;
         }
 
-        let mut values = BTreeSet::new();
+        let mut values = Texts::within(reads);
         let mut last = None;
 
         loop {
             let step = self.carried_behind(name, last, selected);
             let Some((behind, carried)) = step else {
-                return values;
+                return Ok(values.finish());
             };
-            values.extend(carried.iter().map(ToString::to_string));
+            values.extend(carried.iter().map(|value| &**value))?;
             last = Some(behind);
             pace.done(AT_ONCE).await;
         }
@@ -93,9 +110,9 @@ impl SharedRegistry {
         &self,
         pairs: &[PairId],
         text: impl Fn(&Pair) -> Option<Arc<str>>,
-        pace: &mut Pace,
-    ) -> BTreeSet<String> {
-        let mut texts = BTreeSet::new();
+        (reads, pace): (&Reads, &mut Pace),
+    ) -> Result<BTreeSet<String>, Exceeded> {
+        let mut texts = Texts::within(reads);
 
         for step in pairs.chunks(AT_ONCE) {
             let found: Vec<Arc<str>> = {
@@ -105,11 +122,11 @@ impl SharedRegistry {
                     .collect()
             };
 
-            texts.extend(found.iter().map(ToString::to_string));
+            texts.extend(found.iter().map(|text| &**text))?;
             pace.done(AT_ONCE).await;
         }
 
-        texts
+        Ok(texts.finish())
     }
 
     /// Returns whether one of the selected series has a label with this name.
@@ -204,13 +221,13 @@ mod tests {
             let labels: Vec<(&str, &str)> = sets.iter().flat_map(Labels::iter).collect();
             let names: BTreeSet<String> = labels.iter().map(|(name, _)| (*name).to_owned()).collect();
 
-            prop_assert_eq!(block_on(registry.names_of(&selected)), names);
+            prop_assert_eq!(block_on(registry.names_of(&selected, &Reads::default())).unwrap(), names);
 
             for name in ["__name__", "half", "lone", "number", "nothing"] {
                 let of = labels.iter().filter(|(held, _)| *held == name);
                 let values: BTreeSet<String> = of.map(|(_, value)| (*value).to_owned()).collect();
 
-                prop_assert_eq!(block_on(registry.values_of(&selected, name)), values, "{}", name);
+                prop_assert_eq!(block_on(registry.values_of(&selected, name, &Reads::default())).unwrap(), values, "{}", name);
             }
         }
     }

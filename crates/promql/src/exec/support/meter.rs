@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use duramen_qos::Budget;
 use duramen_runtime::Clock;
 use duramen_source::{Read, Reads};
 
@@ -29,7 +30,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// What it reads is within `memory`, the budget of the query.
+    pub(crate) fn new(clock: Arc<dyn Clock>, memory: &Budget) -> Self {
         let zero = AtomicU64::default;
         Self {
             clock,
@@ -37,7 +39,7 @@ impl Meter {
             rows: zero(),
             batches: zero(),
             bytes: zero(),
-            reads: Arc::default(),
+            reads: Arc::new(Reads::within(memory)),
         }
     }
 
@@ -93,8 +95,9 @@ mod tests {
     #[test]
     fn what_an_inner_operator_takes_is_not_counted_for_the_outer() {
         let clock = MockClock::at(0);
+        let memory = Budget::of_query(&duramen_qos::Account::unbounded(), 0);
         let [outer, first, second] =
-            [(); 3].map(|()| Meter::new(Arc::clone(&clock) as Arc<dyn Clock>));
+            [(); 3].map(|()| Meter::new(Arc::clone(&clock) as Arc<dyn Clock>, &memory));
         let pass = |ms| clock.advance(Duration::from_millis(ms));
 
         outer.work(|| {

@@ -66,7 +66,7 @@ impl Run {
 
         let meter = meters
             .entry(node)
-            .or_insert_with(|| Arc::new(Meter::new(Arc::clone(&self.clock))));
+            .or_insert_with(|| Arc::new(Meter::new(Arc::clone(&self.clock), self.budget.memory())));
         Arc::clone(meter)
     }
 

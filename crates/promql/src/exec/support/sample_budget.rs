@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use duramen_qos::{Account, Share, Use};
+use duramen_qos::{Budget, Reservation};
 use duramen_source::SeriesBatch;
 
 use crate::error::Error;
@@ -18,8 +18,8 @@ pub(crate) struct SampleBudget {
     /// All samples that were ever taken.
     read: AtomicUsize,
     max: usize,
-    /// The account of the process, in which the bytes of the samples are reserved.
-    memory: Arc<Account>,
+    /// The budget of the query, in which the bytes of the samples are reserved.
+    memory: Budget,
 }
 
 /// A share of a [`SampleBudget`]. Dropping it returns the share.
@@ -27,11 +27,11 @@ pub(crate) struct SampleBudget {
 pub(crate) struct SamplePermit {
     budget: Arc<SampleBudget>,
     samples: usize,
-    _memory: Share,
+    _memory: Reservation,
 }
 
 impl SampleBudget {
-    pub(crate) fn new(max: usize, memory: Arc<Account>) -> Self {
+    pub(crate) fn new(max: usize, memory: Budget) -> Self {
         Self {
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
@@ -39,6 +39,11 @@ impl SampleBudget {
             max,
             memory,
         }
+    }
+
+    /// Returns the budget of the query's memory.
+    pub(crate) const fn memory(&self) -> &Budget {
+        &self.memory
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
@@ -52,9 +57,13 @@ impl SampleBudget {
 
     pub(crate) fn take(self: &Arc<Self>, batch: &SeriesBatch) -> Result<SamplePermit, Error> {
         let samples = batch.samples();
-        let memory = self
-            .memory
-            .take(Use::Query, batch.record_batch().get_array_memory_size())?;
+        let bytes = batch.record_batch().get_array_memory_size();
+        let memory = self.memory.reserve(bytes);
+        let memory = memory.map_err(|exceeded| Error::Memory {
+            operator: "samples".into(),
+            exceeded,
+        })?;
+
         let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
 
         self.peak.fetch_max(held, Ordering::Relaxed);
