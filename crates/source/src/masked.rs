@@ -205,7 +205,7 @@ impl SeriesSource for MaskedSource {
         if !touching.is_whole() {
             let samples = request.with_columns(Columns::Samples);
             let batches = touching.samples(&*self.source, &samples).await?;
-            return walk::summaries(batches).await;
+            return walk::summaries(batches, &request.reads).await;
         }
 
         let mut all = self.source.summaries(request).await?;
@@ -216,7 +216,9 @@ impl SeriesSource for MaskedSource {
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
         match self.touching(request) {
             None => self.source.label_names(request).await,
-            Some(of) => walk::label_names(of.labels(&*self.source, request).await?).await,
+            Some(of) => {
+                walk::label_names(of.labels(&*self.source, request).await?, &request.reads).await
+            }
         }
     }
 
@@ -227,7 +229,14 @@ impl SeriesSource for MaskedSource {
     ) -> Result<BTreeSet<String>, Error> {
         match self.touching(request) {
             None => self.source.label_values(request, name).await,
-            Some(of) => walk::label_values(of.labels(&*self.source, request).await?, name).await,
+            Some(of) => {
+                walk::label_values(
+                    of.labels(&*self.source, request).await?,
+                    name,
+                    &request.reads,
+                )
+                .await
+            }
         }
     }
 

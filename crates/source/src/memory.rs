@@ -193,9 +193,14 @@ impl SeriesSource for MemorySource {
             }
         });
 
-        Ok(within
+        let found: Vec<_> = within
             .filter(|series| !series.exemplars.is_empty())
-            .collect())
+            .collect();
+
+        let bytes = found.iter().map(SeriesExemplars::bytes).sum();
+        let held = request.reads.hold(bytes);
+        held.map_err(|e| Error::memory("the exemplars", e))?;
+        Ok(found)
     }
 
     async fn metadata(&self) -> Result<Vec<FamilyMetadata>, Error> {

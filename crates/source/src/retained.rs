@@ -217,7 +217,7 @@ impl SeriesSource for RetainedSource {
         match self.kept(request) {
             None => Ok(BTreeSet::new()),
             Some(kept) if self.reaches(kept.range) => {
-                walk::label_names(self.labels(&kept).await?).await
+                walk::label_names(self.labels(&kept).await?, &request.reads).await
             }
             Some(kept) => self.source.label_names(&kept).await,
         }
@@ -231,7 +231,7 @@ impl SeriesSource for RetainedSource {
         match self.kept(request) {
             None => Ok(BTreeSet::new()),
             Some(kept) if self.reaches(kept.range) => {
-                walk::label_values(self.labels(&kept).await?, name).await
+                walk::label_values(self.labels(&kept).await?, name, &request.reads).await
             }
             Some(kept) => self.source.label_values(&kept, name).await,
         }

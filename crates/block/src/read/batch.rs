@@ -142,6 +142,11 @@ impl Fetched {
         self.rows.len()
     }
 
+    /// Returns the bytes of the pages that are decoded later.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.floats.as_ref().map_or(0, SparseFile::bytes)
+    }
+
     /// Returns how many pieces are left.
     pub(crate) fn pieces(&self) -> usize {
         self.pieces.len()

@@ -351,6 +351,11 @@ impl SparseFile {
         }
     }
 
+    /// Returns the number of bytes that are in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pieces.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
     /// Returns at most `length` bytes from `start` on, all of one piece.
     fn piece(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let absent = || {

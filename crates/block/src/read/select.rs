@@ -49,7 +49,7 @@ pub(crate) fn stream(
 }
 
 /// Returns the batches of [`stream`] at the same cost. Their receiver decodes them. A batch has
-/// memory for one piece until it is dropped.
+/// memory for its pages and for one piece until it is dropped.
 pub(crate) fn undecoded(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
@@ -69,7 +69,8 @@ pub(crate) fn undecoded(
     stop_at_error(batches)
 }
 
-/// Returns the batches of series that pass, and the memory for a decoded piece of each.
+/// Returns the batches of series that pass, and the memory of their pages and for a decoded piece
+/// of each.
 fn fetch(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
@@ -95,16 +96,21 @@ fn fetch(
                 asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
 
                 let fetched = batch::fetch(&block, batch, &asked, piece_samples).await?;
-                let of_piece = memory(fetched.piece_weight_max());
-                reserved.shrink_to(of_piece);
+                // What belongs to no query has room for the pages beside its account.
+                let pages = asked.reads.budget().map_or(0, |_| fetched.page_bytes());
+                let held = memory(fetched.piece_weight_max()).saturating_add(pages);
+                reserved.shrink_to(held);
+
+                let grown = reserved.grow_to(held);
+                grown.map_err(block.no_memory("the pages of a batch"))?;
                 Ok((fetched, reserved))
             }
         })
         .buffered(READ_AHEAD)
 }
 
-/// Reserves memory for so many decoded samples, where a histogram counts as sixteen, in the budget of the request. A request without one
-/// takes it from the account of the block.
+/// Reserves memory for so many decoded samples, where a histogram counts as sixteen, in the budget
+/// of the request. A request without one takes it from the account of the block.
 pub(crate) fn reserve(
     block: &Block,
     request: &SeriesRequest,
