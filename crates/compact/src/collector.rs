@@ -1,7 +1,7 @@
 //! Deletes the objects of a store that nothing needs.
 //!
 //! ```text
-//! one LIST of a tenant's folder ──► what nobody holds (`held`) ──► the horizon, if it must rise ──► DELETEs
+//! LISTs of a tenant's folder ──► what nobody holds (`held`) ──► the horizon, if it must rise ──► DELETEs
 //! ```
 //!
 //! - A block that no state has ever named may be about to come. So the horizon of the manifest is
@@ -50,6 +50,13 @@ pub struct CollectorSettings {
     pub age: Duration,
     /// A replaced block goes so long after its edit: longer than any query takes.
     pub grace: Duration,
+    /// So many slots of a manifest are listed at first.
+    pub slots: u64,
+}
+
+impl CollectorSettings {
+    /// One page of a LIST.
+    pub const SLOTS: u64 = 1_000;
 }
 
 /// What was deleted of a tenant, or would be.
@@ -132,12 +139,12 @@ impl Collector {
 
     /// Returns what [`Collector::collect`] would delete if the time in the store is `now_ms`.
     ///
-    /// Requests: 1 LIST for each 1,000 objects of the tenant, those of [`Manifests::refresh`], and,
-    /// if some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
+    /// Requests: those of [`Manifests::refresh`]; 1 LIST for each 1,000 objects of blocks, 1 of claims,
+    /// and 1 of the slots of the manifest, or a few if they are many a day; if some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
     /// [`CollectorSettings::age`].
     pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
-        let litter = self.litter(tenant).await?;
         let state = self.manifests.refresh(tenant).await?;
+        let litter = self.litter(tenant, &state, now_ms).await?;
         let doomed = self.doomed(tenant, &litter, &state, now_ms).await?;
 
         Ok(doomed.counted())
@@ -152,8 +159,8 @@ impl Collector {
     /// # Errors
     /// What was not deleted is left to the next call.
     pub async fn collect(&self, tenant: TenantId, time: &StoreTime) -> Result<Collected, Error> {
-        let litter = self.litter(tenant).await?;
         let state = self.manifests.refresh(tenant).await?;
+        let litter = self.litter(tenant, &state, time.now_ms).await?;
         let mut doomed = self.doomed(tenant, &litter, &state, time.now_ms).await?;
 
         let newest = doomed.unnamed.last_key_value().map(|(block, _)| *block);
@@ -175,9 +182,39 @@ impl Collector {
         Ok(doomed.counted())
     }
 
-    async fn litter(&self, tenant: TenantId) -> Result<Litter, Error> {
-        let objects = self.bucket.list(&keys::tenant(tenant), None).await?;
+    async fn litter(&self, tenant: TenantId, state: &State, now_ms: i64) -> Result<Litter, Error> {
+        let mut objects = self.bucket.list(&keys::blocks(tenant), None).await?;
+        objects.extend(self.bucket.list(&keys::jobs(tenant), None).await?);
+        objects.extend(self.slots(tenant, state.sequence, now_ms).await?);
+
         Ok(Litter::sort(tenant, objects))
+    }
+
+    /// Returns the slots of the manifest up to `sequence` that tell when blocks were removed: at least
+    /// one that is old enough, or all.
+    async fn slots(
+        &self,
+        tenant: TenantId,
+        sequence: u64,
+        now_ms: i64,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        let manifest = keys::manifest(tenant);
+        let matters_ms = whole_ms(self.settings.age.max(self.settings.grace));
+        let mut reach = self.settings.slots;
+
+        loop {
+            let before = sequence.saturating_sub(reach);
+            let after = manifest.clone().join(keys::slot(before));
+            let slots = self.bucket.list(&manifest, Some(&after)).await?;
+
+            let oldest_ms = slots.first().map(modified_ms);
+            let is_old = |at_ms: i64| now_ms.saturating_sub(at_ms) >= matters_ms;
+            if before == 0 || oldest_ms.is_some_and(is_old) {
+                return Ok(slots);
+            }
+
+            reach = reach.saturating_mul(8);
+        }
     }
 
     /// Returns what nobody holds.

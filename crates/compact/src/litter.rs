@@ -41,8 +41,8 @@ impl Litter {
         litter
     }
 
-    /// The last slot that was written at least `age_ms` before `now_ms`; 0 if there is none. Slots
-    /// are written in order, so all before it are as old.
+    /// The last slot that was written at least `age_ms` before `now_ms`. Slots are written in order,
+    /// so all before it are as old. If all that are listed are younger, it is the one before them.
     pub(crate) fn settled(&self, now_ms: i64, age_ms: i64) -> u64 {
         let is_old = |at_ms: i64| now_ms.saturating_sub(at_ms) >= age_ms;
         let young = self.slots.iter().find(|(_, at_ms)| !is_old(**at_ms));

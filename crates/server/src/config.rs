@@ -421,7 +421,8 @@ pub struct CompactConfig {
     pub grace: Duration,
 
     /// The pause between two looks for objects that nothing needs, such as those of a process that
-    /// died. A look takes a LIST for each 1,000 objects of each tenant. 0: this server does not look.
+    /// died. A look takes three LISTs for each tenant, and one more for each 1,000 objects of its
+    /// blocks. 0: this server does not look.
     #[arg(id = "compact.clean_interval", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub clean_interval: Duration,

@@ -54,6 +54,7 @@ fn collector_of(process: &Process, clock: &Arc<MockClock>) -> Collector {
     let settings = CollectorSettings {
         age: DAY,
         grace: HOUR,
+        slots: 4,
     };
     let worker = Worker::new(process.bucket.clone(), &**clock);
 
@@ -217,12 +218,13 @@ async fn a_cycle_takes_so_many_requests() {
     reader.state().await;
     let collector = collector_of(&reader, store.clock());
 
-    // The time of the store, the objects of the tenant, and a look at the manifest.
+    // The time of the store, the objects of the tenant (blocks, claims, slots), and a look at the
+    // manifest.
     client.reset_counts();
     assert!(collect(&collector).await.is_empty());
     let quiet = SimCounts {
         puts: 1,
-        lists: 2,
+        lists: 4,
         gets: 1,
         deletes: 1,
     };
@@ -275,4 +277,34 @@ async fn foreign_objects_old_claims_and_dead_workers() {
     for key in &foreign {
         assert!(writer.bucket.head(key).await.is_ok(), "{key}");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_with_many_edits_keeps_what_they_have_removed() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+    let before = writer.state().await;
+    let expected = query(&writer.bucket, &before).await;
+
+    let worker = process(&store, 2);
+    worker
+        .compactor
+        .drain(TENANT, |_| true, |_| {})
+        .await
+        .unwrap();
+
+    // More edits than are listed at first, and the flushes were uploaded days ago.
+    for flush in 0..6 {
+        let samples = Answer::from([((0, flush), 7)]);
+        writer.flush(flush, &[(0, samples)]).await;
+    }
+
+    let later = MockClock::at(OVER_MS + 100 * DAY_MS);
+    let bucket = bucket_of(&store.client(), &later);
+    let other = Process::new(&bucket, 3, later.now_ms(), Policy::default(), 100);
+    let collector = collector_of(&other, &later);
+    store.clock().advance(HOUR / 2);
+    assert!(collect(&collector).await.is_empty());
+    assert_eq!(query(&writer.bucket, &before).await, expected);
 }

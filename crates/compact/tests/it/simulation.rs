@@ -454,6 +454,7 @@ fn collector(number: u64, bucket: &Bucket, clock: &Arc<MockClock>) -> Collector 
     let settings = CollectorSettings {
         age: AGE,
         grace: GRACE,
+        slots: 4,
     };
 
     Collector::new(

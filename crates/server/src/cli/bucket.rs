@@ -173,6 +173,7 @@ impl Clean {
         let settings = CollectorSettings {
             age: self.age,
             grace: self.grace,
+            slots: CollectorSettings::SLOTS,
         };
 
         Collector::new(

@@ -114,6 +114,7 @@ fn start_cycles(shared: &Shared, config: &Config, rounds: &Rounds, tasks: &Tasks
         CollectorSettings {
             age: config.compact.clean_age,
             grace: config.compact.grace,
+            slots: CollectorSettings::SLOTS,
         },
         rounds.state.replaced().clone(),
     );

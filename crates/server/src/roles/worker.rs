@@ -178,6 +178,7 @@ impl Parts {
         let settings = CollectorSettings {
             age: config.compact.clean_age,
             grace: config.compact.grace,
+            slots: CollectorSettings::SLOTS,
         };
 
         Collector::new(
