@@ -115,6 +115,7 @@ fn write(root: &FilePath, window: u64, senders: &mut [Sender], random: &mut StdR
         entry,
         store: Arc::new(LocalFileSystem::new_with_prefix(root).unwrap()),
         directory: Path::from(format!("block={id}")),
+        deletions: Vec::new(),
     }
 }
 

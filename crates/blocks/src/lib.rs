@@ -39,7 +39,7 @@ pub use audit::{Audited, audit};
 pub use duramen_block::{GetCost, HedgeMetrics, Hedges};
 pub use error::Error;
 pub use import::{ImportReport, import_window, import_windows};
-pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, merge};
+pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, holds_deleted, merge};
 pub use open::Blocks;
 pub use publish::{MemoryBlock, Publisher};
 pub use staged::{StagedBlock, Staging, StagingDir};

@@ -114,6 +114,7 @@ impl LocalBlock {
             entry,
             store: Arc::new(store),
             directory,
+            deletions: Vec::new(),
         })
     }
 

@@ -47,7 +47,7 @@ pub use report::{InputReport, MergeReport};
 const OPENS_AT_ONCE: usize = 16;
 
 /// The output of a merge: one block or several siblings, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Merged {
     pub blocks: Vec<MergedBlock>,
     pub report: MergeReport,
@@ -56,9 +56,10 @@ pub struct Merged {
 /// Merges blocks of one tenant. `create` makes the writer of each block of the output, and its id.
 ///
 /// A query over the outputs answers as a query over the inputs: series, samples, histograms and
-/// exemplars of all inputs, each once. If two inputs have different values for one time of a
-/// series, the value of the smaller order counts. The metadata is that of the newest block of each
-/// writer; of two entries for one family the one that was sent last counts.
+/// exemplars of all inputs, each once, without what the deletions of an input mean. If two inputs
+/// have different values for one time of a series, the value of the smaller order counts. The
+/// metadata is that of the newest block of each writer; of two entries for one family the one that
+/// was sent last counts.
 ///
 /// Requests, for each input: 1 GET of `meta` (and 1 of a small series file at the same time), then
 /// those of reading the series file once from front to back, and one trip for each batch of
@@ -90,7 +91,7 @@ pub async fn merge(
     let families = families(&inputs).await?;
     let exemplars = inputs
         .iter()
-        .map(|input| input.source.exemplar_stream(&request))
+        .map(|input| input.exemplars(&request))
         .collect();
 
     let mut samples = samples(&inputs, &budget).select(&request).await?;
@@ -112,6 +113,21 @@ pub async fn merge(
 
     let report = MergeReport::new(&inputs, &blocks);
     Ok(Merged { blocks, report })
+}
+
+/// Whether one of the inputs has a series that its deletions mean.
+///
+/// Requests, for each input: those of opening it, and of reading its series file once.
+pub async fn holds_deleted(inputs: Vec<MergeInput>, reads: &Arc<Reads>) -> Result<bool, Error> {
+    let budget = Budget::new(&MergeOptions::default(), inputs.len());
+
+    for input in open(inputs, &budget, reads).await? {
+        if input.holds_deleted(reads).await? {
+            return Ok(true);
+        }
+    }
+
+    Ok(false)
 }
 
 fn block(entry: &OutputEntry, sibling: Sibling<BlockId>) -> MergedBlock {
@@ -149,6 +165,7 @@ async fn open(
         Ok(OpenInput {
             entry: input.entry,
             source: BlockSource::new(block),
+            deletions: input.deletions,
             conflicts: Counter::default(),
         })
     };

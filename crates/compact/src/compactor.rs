@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_blocks::{Error, Merged};
-use duramen_manifest::{Commit, State};
-use duramen_model::{BlockId, TenantId};
+use duramen_manifest::{Commit, Gone, State, Tombstone, Tombstones, Violation};
+use duramen_model::{BlockEntry, BlockId, TenantId};
 use duramen_runtime::Clock;
 use duramen_source::Retention;
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use crate::claims::{Claim, Claims};
+use crate::clean::clean;
 use crate::execute::{Executor, damaged_input, with_causes};
 use crate::job::{Digest, Job};
 use crate::plan::plan;
@@ -57,6 +58,15 @@ const OTHERS_STAY: Duration = Duration::from_secs(3600);
 struct Taken {
     job: Job,
     claim: Option<Claim>,
+}
+
+/// Whether samples were deleted while a job was done, so that its output still has them.
+fn is_missed(error: &Error) -> bool {
+    let Error::Manifest(duramen_manifest::Error::Refused { violation, .. }) = error else {
+        return false;
+    };
+
+    matches!(violation, Violation::DeletionMissed { .. })
 }
 
 /// How often one call does jobs again whose outputs came too late.
@@ -113,6 +123,11 @@ impl Compactor {
         })
     }
 
+    /// Returns the manifest as it was seen last. No request.
+    pub(crate) fn known(&self, tenant: TenantId) -> Option<Arc<State>> {
+        self.executor.manifests().cached(tenant)
+    }
+
     pub(crate) async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         Ok(self.executor.manifests().refresh(tenant).await?)
     }
@@ -136,15 +151,20 @@ impl Compactor {
         held.extend(state.quarantined.keys());
 
         let now_ms = self.clock().now_ms();
-        plan(state.blocks.values(), &held, &self.policy, now_ms)
+        let mut jobs = plan(state.blocks.values(), &held, &self.policy, now_ms);
+
+        held.extend(jobs.iter().flat_map(Job::ids));
+        jobs.extend(clean(state, &held, &self.policy, now_ms));
+        jobs
     }
 
     /// Does the jobs of a tenant that `wanted` lets pass, until there is none. `notice` learns what
     /// becomes of each.
     ///
-    /// A job that fails ends nothing, and the rest goes on. A damaged input goes into the quarantine
-    /// of the manifest, so no process takes it again. If no input is damaged, all of them are left
-    /// alone in this call. A job whose outputs come too late is done again with new ones.
+    /// A job that fails ends nothing, and the rest goes on. A damaged input goes into the
+    /// quarantine of the manifest, so no process takes it again. If no input is damaged, all of
+    /// them are left alone in this call. A job whose outputs come too late is done again with new
+    /// ones.
     ///
     /// A job that another worker has claimed is left to it.
     ///
@@ -191,7 +211,7 @@ impl Compactor {
                     );
                     notice(Event::Done(&job));
                 }
-                Err(_) if self.is_lost(tenant, &job).await? => {
+                Err(error) if is_missed(&error) || self.is_lost(tenant, &job).await? => {
                     summary.lost += 1;
                     notice(Event::Lost(&job));
                 }
@@ -306,6 +326,60 @@ impl Compactor {
         }
 
         Ok(expired.len())
+    }
+
+    /// Deletes the objects of a block that is not live any more. Requests: 1 DELETE for each file.
+    pub(crate) async fn delete(&self, tenant: TenantId, entry: &BlockEntry) -> Result<(), Error> {
+        self.executor.delete(tenant, entry).await
+    }
+
+    /// Deletes the objects of `blocks`, which had deleted samples, and ends the deletions of which
+    /// nothing is left then.
+    ///
+    /// Requests: 1 DELETE for each file of these blocks, and 1 PUT if there is something to tell
+    /// the manifest.
+    pub(crate) async fn end_deletions(
+        &self,
+        tenant: TenantId,
+        state: &State,
+        blocks: Vec<BlockId>,
+    ) -> Result<(), Error> {
+        let deletions = &state.deletions;
+        let gone: BTreeSet<BlockId> = blocks.iter().copied().collect();
+
+        let is_over = |one: &&Arc<Tombstone>| {
+            one.remains.is_subset(&gone)
+                && state.waits_for(one).next().is_none()
+                && state.holds_deleted(one).next().is_none()
+        };
+
+        let over = deletions.in_force.values().filter(is_over);
+        let gone = Gone {
+            at_ms: self.clock().now_ms(),
+            blocks,
+            deletions: over.map(|one| one.number).collect(),
+        };
+
+        if gone.blocks.is_empty() && gone.deletions.is_empty() {
+            return Ok(());
+        }
+
+        for entry in gone
+            .blocks
+            .iter()
+            .filter_map(|id| deletions.remains.get(id))
+        {
+            self.executor.delete(tenant, entry).await?;
+        }
+
+        info!(%tenant, blocks = gone.blocks.len(), deletions = gone.deletions.len(), "deleted samples are gone");
+        let commit = Commit::tombstones(Tombstones {
+            gone: Some(gone),
+            ..Tombstones::default()
+        });
+
+        self.executor.manifests().commit(tenant, commit).await?;
+        Ok(())
     }
 
     /// Whether an input of a job is not live any more: another worker was first.

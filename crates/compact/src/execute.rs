@@ -11,17 +11,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_block::BlockWriter;
+use duramen_block::{BlockWriter, META_FILE};
 use duramen_blocks::staged::StagingDir;
-use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, Publisher, Staging, merge};
+use duramen_blocks::{
+    Error, MergeInput, MergeOptions, Merged, Publisher, Staging, holds_deleted, merge,
+};
 use duramen_bucket::{Bucket, keys};
-use duramen_manifest::{Commit, Manifests, Reserved};
+use duramen_manifest::{Commit, Manifests, Reserved, State, Tombstones};
 use duramen_model::{BlockEntry, BlockId, ErrorKind, TenantId};
 use duramen_runtime::Clock;
 use duramen_source::Reads;
 use parking_lot::Mutex;
 
-use crate::job::Job;
+use crate::job::{Job, Level};
 
 /// Does jobs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -71,7 +73,9 @@ impl Executor {
         &*self.clock
     }
 
-    /// Merges the inputs of a job, and commits the output in their place.
+    /// Merges the inputs of a job, and commits the output in their place. It has none of the
+    /// samples that were deleted by then. A block that is only looked through for deleted series,
+    /// and has none, stays as it is.
     ///
     /// Requests: those of [`duramen_blocks::merge()`] for the inputs, those of
     /// [`Publisher::upload`] for each block of the output, and those of [`Manifests::commit`] once.
@@ -81,8 +85,19 @@ impl Executor {
     /// # Errors
     /// The inputs stay live. After an error of the commit the output may be live nevertheless.
     pub async fn run(&self, tenant: TenantId, job: &Job) -> Result<Merged, Error> {
+        let state = self.manifests.cached(tenant).unwrap_or_default();
+        let through = match state.deletions.in_force.is_empty() {
+            true => 0,
+            false => state.sequence,
+        };
+
+        if job.level == Level::Clean && !self.holds_deleted(tenant, &state, job).await? {
+            self.clear(tenant, job, through).await?;
+            return Ok(Merged::default());
+        }
+
         let places = Places::default();
-        let mut merged = self.merge(tenant, job, &places).await?;
+        let mut merged = self.merge(tenant, &state, job, &places).await?;
 
         for block in &mut merged.blocks {
             // An output lies in the folder of its own tenant, wherever the inputs were.
@@ -91,19 +106,60 @@ impl Executor {
         }
 
         let outputs = merged.blocks.iter().map(|block| block.entry.clone());
-        let commit = Commit::replace(job.ids().collect(), outputs.collect());
+        let commit = Commit::replace(job.ids().collect(), outputs.collect()).applying(through);
         self.manifests.commit(tenant, commit).await?;
 
         Ok(merged)
     }
 
-    async fn merge(&self, tenant: TenantId, job: &Job, places: &Places) -> Result<Merged, Error> {
-        let input = |entry: &Arc<BlockEntry>| MergeInput {
-            entry: BlockEntry::clone(entry),
-            store: self.bucket.store(),
-            directory: keys::block(tenant, entry),
+    /// Whether a deletion means a series of the inputs. If not, writing them again is of no use.
+    async fn holds_deleted(
+        &self,
+        tenant: TenantId,
+        state: &State,
+        job: &Job,
+    ) -> Result<bool, Error> {
+        let inputs = self.inputs(tenant, state, job);
+        holds_deleted(inputs, &Arc::new(Reads::default())).await
+    }
+
+    /// Notes in the manifest that no deletion means a series of the inputs.
+    async fn clear(&self, tenant: TenantId, job: &Job, through: u64) -> Result<(), Error> {
+        let cleared = Tombstones {
+            through,
+            cleared: job.ids().collect(),
+            ..Tombstones::default()
         };
 
+        let commit = Commit::tombstones(cleared);
+        self.manifests.commit(tenant, commit).await?;
+        Ok(())
+    }
+
+    fn inputs(&self, tenant: TenantId, state: &State, job: &Job) -> Vec<MergeInput> {
+        let input = |entry: &Arc<BlockEntry>| {
+            let touching = state.deletions.touching(entry);
+
+            MergeInput {
+                entry: BlockEntry::clone(entry),
+                store: self.bucket.store(),
+                directory: keys::block(tenant, entry),
+                deletions: touching
+                    .map(|one| Arc::clone(&one.asked.deletion))
+                    .collect(),
+            }
+        };
+
+        job.inputs.iter().map(input).collect()
+    }
+
+    async fn merge(
+        &self,
+        tenant: TenantId,
+        state: &State,
+        job: &Job,
+        places: &Places,
+    ) -> Result<Merged, Error> {
         let layout = job.window.layout();
         let staging = self.staging.clone();
         let manifests = self.manifests.clone();
@@ -123,8 +179,25 @@ impl Executor {
             Ok((id, writer))
         };
 
-        let inputs = job.inputs.iter().map(input).collect();
+        let inputs = self.inputs(tenant, state, job);
         merge(inputs, &self.options, &Arc::new(Reads::default()), create).await
+    }
+
+    /// Deletes the objects of a block. Those of a block of another tenant are that tenant's.
+    ///
+    /// Requests: 1 DELETE for each file.
+    pub(crate) async fn delete(&self, tenant: TenantId, entry: &BlockEntry) -> Result<(), Error> {
+        if entry.home_of(tenant) != tenant {
+            return Ok(());
+        }
+
+        let files = entry.stats.files.iter().map(|file| file.name.as_str());
+        for name in [META_FILE].into_iter().chain(files) {
+            let key = keys::block_file(tenant, entry, name);
+            self.bucket.delete(&key).await?;
+        }
+
+        Ok(())
     }
 
     /// Uploads a block. Every byte is compared with its checksum on the way.

@@ -17,16 +17,19 @@ pub enum Level {
     Hours,
     /// A day is over.
     Day,
+    /// A block has deleted samples.
+    Clean,
 }
 
 impl Level {
-    pub const ALL: [Self; 3] = [Self::Fragments, Self::Hours, Self::Day];
+    pub const ALL: [Self; 4] = [Self::Fragments, Self::Hours, Self::Day, Self::Clean];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fragments => "fragments",
             Self::Hours => "hours",
             Self::Day => "day",
+            Self::Clean => "clean",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`window`]: the windows of time that no merge crosses. Pure.
 //! - `unit`: what a merge takes as a whole: a block, or all siblings of one output. Pure.
 //! - [`mod@plan`]: which blocks are to become one. Pure.
+//! - [`mod@clean`]: which blocks are written again without deleted samples. Pure.
 //! - [`job`]: one merge that is to be done.
 //! - [`execute`]: does a job: merge, upload, one edit.
 //! - [`claims`]: which of several workers does a job. [`worker`]: the name of a process, and the time
@@ -24,6 +25,7 @@
 //!   tenants of a store, again and again.
 
 pub mod claims;
+pub mod clean;
 pub mod collector;
 pub mod compactor;
 pub mod cycles;

@@ -117,7 +117,7 @@ impl Planner<'_> {
             for run in runs(&free, &others) {
                 let parts = match level {
                     Level::Fragments => self.of_open(run),
-                    Level::Hours | Level::Day => self.of_over(run),
+                    Level::Hours | Level::Day | Level::Clean => self.of_over(run),
                 };
 
                 let portions = parts.into_iter().flat_map(|part| self.portions(part));

@@ -16,6 +16,9 @@ pub struct Policy {
     pub growth_max: u64,
     /// What is too small for `growth_max` is merged when it has stood for so long.
     pub late_wait: Duration,
+    /// Blocks are written again without deleted samples so long after the deletion, if no merge has
+    /// left them out before. Several deletions in this time cost as much as one.
+    pub clean_wait: Duration,
     /// A merge takes at most so many blocks, but always two outputs of earlier merges or flushes.
     pub inputs_max: usize,
 }
@@ -27,6 +30,7 @@ impl Default for Policy {
             fragments_min: 4,
             growth_max: 8,
             late_wait: Duration::from_hours(24),
+            clean_wait: Duration::from_hours(24),
             inputs_max: 256,
         }
     }

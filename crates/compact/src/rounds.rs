@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_block::META_FILE;
 use duramen_blocks::Error;
-use duramen_bucket::{Bucket, Tenants, keys};
+use duramen_bucket::Tenants;
 use duramen_limits::LimitsHandle;
-use duramen_model::{BlockEntry, TenantId, TenantName};
+use duramen_model::{BlockId, TenantId, TenantName};
 use duramen_qos::{Account, Use};
 use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::compactor::Compactor;
+use crate::job::{Job, Level};
 use crate::metrics::{Backlog, Metrics};
 use crate::replaced::Replaced;
 
@@ -21,7 +21,6 @@ use crate::replaced::Replaced;
 #[derive(Debug)]
 pub struct Rounds {
     pub compactor: Compactor,
-    pub bucket: Bucket,
     pub register: Arc<Tenants>,
     /// How long each tenant's data is kept.
     pub limits: LimitsHandle,
@@ -52,6 +51,9 @@ pub struct RoundSettings {
 #[derive(Debug, Default)]
 pub struct RoundState {
     replaced: Replaced,
+    /// Blocks that had deleted samples and are not live any more, and when this was seen on the
+    /// monotonic clock.
+    remains: Mutex<BTreeMap<TenantId, BTreeMap<BlockId, Duration>>>,
     /// When each tenant's manifest was looked at, on the monotonic clock.
     looked: Mutex<BTreeMap<TenantId, Duration>>,
 }
@@ -71,8 +73,8 @@ impl Rounds {
     /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new; none if
     /// the last look was less than a quarter of the grace ago and left no job. If blocks are beyond
     /// their retention: 1 PUT for each 1,000 of them, and another look. If there are jobs: those of
-    /// [`Compactor::drain`], and another look. For each replaced block, once: 1
-    /// DELETE for each of its files.
+    /// [`Compactor::drain`], and another look. For each replaced block, once: 1 DELETE for each of
+    /// its files. If the last sample of a deletion is gone: 1 PUT.
     pub async fn round(&self) {
         let mut backlog = Backlog::default();
 
@@ -98,13 +100,19 @@ impl Rounds {
 
         self.expire(tenant, name).await?;
 
-        if self.settings.merges && !self.compactor.known_jobs(tenant).is_empty() {
+        if self
+            .compactor
+            .known_jobs(tenant)
+            .iter()
+            .any(|job| self.may_do(job))
+        {
             self.merge(tenant).await?;
             self.look(tenant).await?;
         }
 
         backlog.add(&self.compactor.known_jobs(tenant));
-        self.collect(tenant).await
+        self.collect(tenant).await?;
+        self.end_deletions(tenant).await
     }
 
     /// Removes the blocks that are beyond their retention from the manifest.
@@ -133,13 +141,49 @@ impl Rounds {
         is_stale || !self.compactor.known_jobs(tenant).is_empty()
     }
 
+    /// Whether a job is one for this process. Deleted samples are removed even if nothing is
+    /// merged.
+    fn may_do(&self, job: &Job) -> bool {
+        self.settings.merges || job.level == Level::Clean
+    }
+
+    /// Deletes the blocks that had deleted samples, once no query can read them any more, and ends
+    /// the deletions of which nothing is left.
+    async fn end_deletions(&self, tenant: TenantId) -> Result<(), Error> {
+        let Some(state) = self.compactor.known(tenant) else {
+            return Ok(());
+        };
+
+        if state.deletions.in_force.is_empty() {
+            return Ok(());
+        }
+
+        let now = self.compactor.clock().monotonic();
+        let due = {
+            let mut remains = self.state.remains.lock();
+            let seen = remains.entry(tenant).or_default();
+            seen.retain(|block, _| state.deletions.remains.contains_key(block));
+
+            let blocks = state.deletions.remains.keys();
+            let is_due = |block: &&BlockId| {
+                let since = *seen.entry(**block).or_insert(now);
+                since + self.settings.grace <= now
+            };
+
+            blocks.filter(is_due).copied().collect()
+        };
+
+        self.compactor.end_deletions(tenant, &state, due).await
+    }
+
     async fn merge(&self, tenant: TenantId) -> Result<(), Error> {
         let Ok(_memory) = self.memory.take(Use::Query, self.settings.memory_bytes) else {
             self.metrics.waits.inc();
             return Ok(());
         };
 
-        let summary = self.compactor.drain(tenant, |_| true, |_| {}).await?;
+        let may_do = |job: &Job| self.may_do(job);
+        let summary = self.compactor.drain(tenant, may_do, |_| {}).await?;
         self.metrics.note(&summary);
         Ok(())
     }
@@ -160,25 +204,9 @@ impl Rounds {
         let due = self.state.replaced.due(tenant, now, self.settings.grace);
 
         for entry in due {
-            // The objects of a block of another tenant are that tenant's.
-            if entry.home_of(tenant) == tenant {
-                self.delete(tenant, &entry).await?;
-                self.metrics.collected.inc();
-            }
-
+            self.compactor.delete(tenant, &entry).await?;
+            self.metrics.collected.inc();
             self.state.replaced.forget(tenant, entry.id);
-        }
-
-        Ok(())
-    }
-
-    async fn delete(&self, tenant: TenantId, entry: &BlockEntry) -> Result<(), Error> {
-        let files = entry.stats.files.iter().map(|file| file.name.as_str());
-
-        for name in [META_FILE].into_iter().chain(files) {
-            self.bucket
-                .delete(&keys::block_file(tenant, entry, name))
-                .await?;
         }
 
         Ok(())

@@ -125,11 +125,12 @@ impl CommitLoop {
                 Some(Command::Freeze { head, done }) => {
                     self.rotate_for_room()?;
 
-                    let frozen = head.freeze(self.wal.next_position(), || self.orders.next());
+                    let end = self.wal.next_position();
+                    head.freeze(end, || self.orders.next());
 
                     // The receiver may be gone. The generation stays frozen then, and the next
                     // flush finds it.
-                    let _ = done.send(frozen);
+                    let _ = done.send(end);
                 }
                 Some(Command::Trim) => self.trim()?,
                 Some(Command::SkipTo { position }) => self.wal.skip_to(position),

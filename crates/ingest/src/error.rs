@@ -70,6 +70,9 @@ pub enum Error {
     Bucket(#[from] duramen_bucket::Error),
     #[error("the manifest failed")]
     Manifest(#[from] duramen_manifest::Error),
+    /// The manifest does not take the deletion. Nothing was deleted.
+    #[error("nothing is deleted: {0}")]
+    Deletion(duramen_manifest::Violation),
     #[error("the local disk failed. path=`{path}`")]
     Disk {
         path: PathBuf,
@@ -203,7 +206,9 @@ impl Error {
             | Self::Quarantined { .. }
             | Self::UnknownTenant { .. }
             | Self::Stopped => ErrorKind::Unavailable,
-            // The only limit that passes while the sender waits.
+            // These limits pass while the sender waits.
+            Self::Deletion(duramen_manifest::Violation::TooManyDeletions) => ErrorKind::Limited,
+            Self::Deletion(_) => ErrorKind::Invalid,
             Self::RateLimited { .. } => ErrorKind::Limited,
             Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::TooMuch,
             Self::Overtaken { .. } => ErrorKind::Fenced,

@@ -1,5 +1,6 @@
 //! The heads of a process by tenant: they are found, created, and taken out of quarantine here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duramen_bucket::{Tenants, WriterIdentity};
@@ -57,7 +58,7 @@ impl TenantHeads {
         };
 
         // This comes before anyone can find the head and write to it.
-        self.commit.skip_to(past.flushed).await?;
+        self.commit.skip_to(past.next_position()).await?;
         Ok(self.put(id, name.clone(), past))
     }
 
@@ -72,9 +73,14 @@ impl TenantHeads {
         let writer = self.writer.writer;
         let metadata = duramen_blocks::metadata::newest(state.blocks.values()).remove(&writer);
 
+        let in_force = state.deletions.in_force.values();
+        let seals = in_force.filter_map(|deletion| deletion.positions.get(&writer));
+        let seals: BTreeSet<Position> = seals.copied().map(Position).collect();
+
         Ok(Past {
             flushed: Position(state.flushed_position(writer)),
             metadata,
+            seals: seals.into_iter().collect(),
         })
     }
 
@@ -131,9 +137,9 @@ impl TenantHeads {
             }
         }
 
-        let Past { flushed, metadata } = self.take_over(head.id).await?;
-        self.commit.skip_to(flushed).await?;
-        head.heal(flushed, metadata);
+        let past = self.take_over(head.id).await?;
+        self.commit.skip_to(past.next_position()).await?;
+        head.heal(past.flushed, past.metadata);
         info!(tenant = %head.name, "a tenant is out of quarantine");
 
         Ok(())

@@ -24,15 +24,17 @@
 //!   and `windows.rs`: the blocks of a generation. `duramen_blocks` stages and publishes them.
 //! - `rebuild.rs`: builds damaged staged blocks again from the log; `logged.rs`: a record as rows;
 //!   `references.rs`: the series that records refer to.
+//! - `deletion.rs`: deletes samples of all of these.
 //! - `room.rs`: the space that the log leaves free on its disk.
 //!
-//! At the start, `start.rs` puts the parts together and replays the log; `progress.rs` tells how far
-//! it is.
+//! At the start, `start.rs` puts the parts together and replays the log; `progress.rs` tells how
+//! far it is.
 
 mod admit;
 mod block_builder;
 mod commit;
 mod config;
+mod deletion;
 mod error;
 mod flush;
 mod flusher;

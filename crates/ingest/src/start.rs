@@ -292,8 +292,15 @@ impl<'a> Replay<'a> {
         report.tenants = flusher.heads.by_tenant.read().len();
 
         // If the log was lost, positions that a manifest names as flushed must not be used again.
-        if let Some(flushed) = flusher.heads.all().iter().map(|head| head.flushed()).max() {
-            wal.skip_to(flushed);
+        // What is written from now on is behind all deletions.
+        for head in flusher.heads.all() {
+            wal.skip_to(head.flushed());
+
+            if let Some(last) = head.last_seal() {
+                wal.skip_to(last);
+            }
+
+            head.freeze_before(wal.next_position(), || flusher.heads.orders.next());
         }
 
         flusher.metrics.wal_records_lost.inc_by(report.lost_records);
@@ -335,6 +342,8 @@ impl<'a> Replay<'a> {
             self.report.lost_samples += lost;
             error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
+
+        head.freeze_before(position, || self.flusher.heads.orders.next());
 
         let now_ms = i64::try_from(self.flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
         let exemplars_max = self.flusher.limits.of(&head.name).ingest.exemplars_max;

@@ -42,8 +42,8 @@ impl Selector {
         })
     }
 
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn matchers(&self) -> &[Matcher] {
+        &self.matchers
     }
 }
 

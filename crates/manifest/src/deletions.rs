@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_model::{BlockEntry, BlockId, WriterId};
+use duramen_model::{BlockEntry, BlockId, Matcher, TimeRange, WriterId};
 use ulid::Ulid;
 
 use crate::tombstone::{AskedDeletion, Tombstone};
@@ -79,6 +79,18 @@ impl Deletions {
     ) -> impl Iterator<Item = &'a Arc<Tombstone>> {
         let all = self.in_force.values();
         all.filter(|tombstone| self.touches(tombstone, entry))
+    }
+
+    /// Returns the deletions that may mean samples in `range` of series that pass `matchers`.
+    pub fn meeting<'a>(
+        &'a self,
+        matchers: &'a [Matcher],
+        range: TimeRange,
+    ) -> impl Iterator<Item = &'a Arc<Tombstone>> {
+        self.in_force.values().filter(move |tombstone| {
+            let deletion = &tombstone.asked.deletion;
+            deletion.range.overlaps(range) && deletion.may_meet(matchers)
+        })
     }
 
     /// Puts a deletion in force.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_blocks::{Blocks, metadata};
 use duramen_bucket::keys;
-use duramen_manifest::{Manifests, State};
-use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId};
+use duramen_manifest::{Deletions, Manifests, State, Tombstone};
+use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
-    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MergeSource, Part,
-    PresenceStream, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MaskedSource, MergeSource,
+    Part, PresenceStream, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
     SeriesSummary, UndecodedStream, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -74,14 +74,15 @@ impl Storage {
     async fn tenant_now(&self, tenant: TenantId) -> Result<TenantMoment, Error> {
         let snapshots = self.heads.snapshots(tenant).await?;
         let state = self.state(tenant, &snapshots).await?;
-        let heads = snapshots
-            .into_iter()
-            .flat_map(|snapshot| snapshot.parts)
-            .collect();
+        let heads = snapshots.into_iter().flat_map(|snapshot| {
+            let writer = snapshot.flushed.writer;
+            let parts = snapshot.parts.into_iter().zip(snapshot.ends);
+            parts.map(move |(part, end)| HeadPart { part, writer, end })
+        });
 
         Ok(TenantMoment {
             tenant,
-            heads,
+            heads: heads.collect(),
             state,
         })
     }
@@ -136,8 +137,16 @@ impl Storage {
 #[derive(Debug)]
 struct TenantMoment {
     tenant: TenantId,
-    heads: Vec<Part>,
+    heads: Vec<HeadPart>,
     state: Arc<State>,
+}
+
+/// A part of a head: records of a writer that are before the position `end` of its log.
+#[derive(Clone, Debug)]
+struct HeadPart {
+    part: Part,
+    writer: WriterId,
+    end: u64,
 }
 
 /// What some tenants have at one moment. While it lives, it keeps generations of heads, staged
@@ -180,8 +189,12 @@ impl StorageView {
             reads.add(Read::Blocks, moment.state.blocks.len() as u64);
             reads.add(Read::BlocksInRange, in_range_count);
             reads.add(Read::BlocksOpened, blocks.len() as u64);
-            parts.extend(self.open(moment.tenant, blocks, reads).await?);
-            parts.extend(wanted.of_heads(&moment.heads).cloned());
+
+            let masks = Masks::new(&moment.state.deletions, wanted);
+            parts.extend(self.open(moment.tenant, blocks, &masks, reads).await?);
+
+            let heads = wanted.of_heads(&moment.heads);
+            parts.extend(heads.map(|head| masks.over_head(head)));
         }
 
         Ok(self.merge(parts))
@@ -200,6 +213,7 @@ impl StorageView {
         &self,
         tenant: TenantId,
         entries: Vec<Arc<BlockEntry>>,
+        masks: &Masks<'_>,
         reads: &Reads,
     ) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
@@ -208,7 +222,7 @@ impl StorageView {
 
             Ok(source.map(|source| Part {
                 order,
-                source,
+                source: masks.over_block(&entry, source),
                 holds_samples: true,
             }))
         };
@@ -273,9 +287,11 @@ impl Wanted<'_> {
     }
 
     /// Returns the heads that may have what is wanted. An open generation is empty after a flush.
-    fn of_heads(self, heads: &[Part]) -> impl Iterator<Item = &Part> {
+    fn of_heads(self, heads: &[HeadPart]) -> impl Iterator<Item = &HeadPart> {
         let any = !matches!(self, Self::Samples(_));
-        heads.iter().filter(move |head| any || head.holds_samples)
+        heads
+            .iter()
+            .filter(move |head| any || head.part.holds_samples)
     }
 
     /// Keeps the blocks whose metric names the matchers can meet: of siblings, few.
@@ -288,6 +304,63 @@ impl Wanted<'_> {
         }
 
         blocks
+    }
+}
+
+/// The deletions that may touch what is wanted.
+struct Masks<'a> {
+    of: &'a Deletions,
+    touching: Vec<&'a Arc<Tombstone>>,
+}
+
+impl<'a> Masks<'a> {
+    fn new(of: &'a Deletions, wanted: Wanted<'a>) -> Self {
+        let touching = match wanted {
+            Wanted::Samples(request) | Wanted::Exemplars(request) => {
+                of.meeting(&request.matchers, request.range).collect()
+            }
+            Wanted::Metadata => Vec::new(),
+        };
+
+        Self { of, touching }
+    }
+
+    /// Hides what was deleted of a block.
+    fn over_block(
+        &self,
+        entry: &BlockEntry,
+        source: Arc<dyn SeriesSource>,
+    ) -> Arc<dyn SeriesSource> {
+        let touches = |one: &Tombstone| self.of.touches(one, entry);
+        self.over(source, entry.stats.range(), touches)
+    }
+
+    /// Hides what was deleted of a part of a head.
+    fn over_head(&self, head: &HeadPart) -> Part {
+        let HeadPart { part, writer, end } = head;
+        let masks = |one: &Tombstone| one.masks_log(*writer, *end);
+
+        Part {
+            source: self.over(Arc::clone(&part.source), TimeRange::ALL, masks),
+            ..part.clone()
+        }
+    }
+
+    fn over(
+        &self,
+        source: Arc<dyn SeriesSource>,
+        range: TimeRange,
+        masks: impl Fn(&Tombstone) -> bool,
+    ) -> Arc<dyn SeriesSource> {
+        let touching = self.touching.iter().filter(|one| masks(one));
+        let deletions: Vec<_> = touching
+            .map(|one| Arc::clone(&one.asked.deletion))
+            .collect();
+
+        match deletions.is_empty() {
+            true => source,
+            false => Arc::new(MaskedSource::new(source, deletions, range)),
+        }
     }
 }
 
@@ -385,7 +458,8 @@ impl SeriesSource for StorageView {
                 .max()
                 .unwrap_or(0);
 
-            let heads = self.merge(moment.heads.clone());
+            let heads = moment.heads.iter().map(|head| head.part.clone());
+            let heads = self.merge(heads.collect());
             longest = longest.max(of_blocks).max(heads.ttl_max_ms().await?);
         }
 

@@ -1,13 +1,16 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`] is a client of a running process; [`blocks`] works offline; [`compact`] and [`bucket`]
-//! work on a store, beside a server or without one; the other commands only read the settings.
+//! [`explain`] and [`delete`] are clients of a running process; [`blocks`] works offline;
+//! [`compact`] and [`bucket`] work on a store, beside a server or without one; the other commands
+//! only read the settings.
 
 mod answer;
 mod blocks;
 mod bucket;
+mod client;
 mod compact;
+mod delete;
 mod explain;
 mod format;
 mod time;
@@ -20,6 +23,7 @@ use anyhow::Context;
 pub use blocks::Blocks;
 pub use bucket::Bucket;
 pub use compact::Compact;
+pub use delete::Delete;
 pub use explain::Explain;
 use tokio::runtime::Builder;
 
@@ -56,6 +60,7 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
     Explain(Box<Explain>),
+    Delete(Box<Delete>),
 }
 
 impl Command {
@@ -80,6 +85,11 @@ impl Command {
             Self::Client(Client::Explain(command)) => {
                 let runtime = Builder::new_current_thread();
                 let answer = async { explain::ask(&command).await.map(Answer::good) };
+                return Ok(print_answer(runtime, answer));
+            }
+            Self::Client(Client::Delete(command)) => {
+                let runtime = Builder::new_current_thread();
+                let answer = async { command.run().await.map(Answer::good) };
                 return Ok(print_answer(runtime, answer));
             }
             Self::Blocks(command) => {

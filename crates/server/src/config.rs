@@ -148,6 +148,20 @@ pub struct HttpConfig {
     )]
     pub flush_all: bool,
 
+    /// Let everybody delete series of their tenant with `delete_series` and `clean_tombstones`, as
+    /// `--web.enable-admin-api` of Prometheus does. Off: such requests get 503, except at
+    /// `http.operator_listen`. What is deleted does not come back.
+    #[arg(
+        id = "http.admin_api",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+    )]
+    pub admin_api: bool,
+
     /// A second address for HTTP, for the operator. There, `/metrics` and `status/self_metrics`
     /// show all tenants, `flush?all=true` flushes all, and a reload shows its faults. Its clients
     /// see the names of all tenants, so tenants should not reach it.
@@ -407,15 +421,15 @@ pub struct CompactConfig {
     #[serde(with = "duration")]
     pub interval: Duration,
 
-    /// The memory that a merge may take, at most an eighth of `memory.bytes_max`. While queries need
-    /// it, merges wait. Less: fewer samples are merged at once, which takes longer.
+    /// The memory that a merge may take, at most an eighth of `memory.bytes_max`. While queries
+    /// need it, merges wait. Less: fewer samples are merged at once, which takes longer.
     #[arg(id = "compact.memory_bytes", value_name = "SIZE", value_parser = size::parse)]
     #[serde(with = "size")]
     pub memory_bytes: usize,
 
     /// A block that a merge has replaced is deleted after this time. Three quarters of it must be
-    /// longer than the longest query, which may have begun with the block. The manifest is looked at
-    /// four times in it.
+    /// longer than the longest query, which may have begun with the block. The manifest is looked
+    /// at four times in it.
     #[arg(id = "compact.grace", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub grace: Duration,
@@ -513,6 +527,7 @@ impl Default for HttpConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7480)),
             cors_origin: CorsOrigin::default(),
             flush_all: false,
+            admin_api: false,
             operator_listen: None,
             metrics_all: false,
             connections_max: None,

@@ -26,6 +26,9 @@ pub struct Part {
 pub struct HeadSnapshot {
     /// Generations in memory and staged blocks.
     pub parts: Vec<Part>,
+    /// For each part, the position of the log before which all of its records are; the largest
+    /// number for the generation that is still open.
+    pub ends: Vec<u64>,
     /// The position up to which the head has flushed its data and dropped it.
     pub flushed: FlushedPosition,
 }

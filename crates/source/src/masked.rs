@@ -8,6 +8,7 @@ use duramen_model::{Deletion, FamilyMetadata, TimeRange};
 use futures::StreamExt;
 
 use crate::cut::{Cut, Hidden, is_left, without};
+use crate::merge::exemplars::ExemplarStream;
 use crate::presence::PresenceStream;
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
@@ -59,6 +60,21 @@ impl MaskedSource {
 
         (!deletions.is_empty()).then_some(Touching { deletions, range })
     }
+}
+
+/// Leaves out the exemplars that were deleted. `range` has all times of the stream.
+pub fn exemplars_left(
+    stream: ExemplarStream,
+    deletions: Vec<Arc<Deletion>>,
+    range: TimeRange,
+) -> ExemplarStream {
+    let touching = Touching { deletions, range };
+
+    Box::pin(stream.map(move |series| {
+        let mut series = series?;
+        touching.cut_exemplars(&mut series);
+        Ok(series)
+    }))
 }
 
 /// The deletions that can touch the answer to a request, and the times of the answer.

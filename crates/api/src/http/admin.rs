@@ -1,6 +1,8 @@
-//! Routes about the process: the [`flush`] of heads, [`settings`] and limits, the [`status`], and
-//! the metrics of the process, which [`metrics_page`] reads and [`self_metrics`] answers as JSON.
+//! Routes about the process and its data: [`deletions`], the [`flush`] of heads, [`settings`] and
+//! limits, the [`status`], and the metrics of the process, which [`metrics_page`] reads and
+//! [`self_metrics`] answers as JSON.
 
+pub(crate) mod deletions;
 pub(crate) mod flush;
 pub(crate) mod metrics_page;
 pub(crate) mod self_metrics;

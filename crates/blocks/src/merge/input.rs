@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use duramen_block::BlockSource;
 use duramen_metrics::Counter;
-use duramen_model::BlockEntry;
-use duramen_source::Part;
+use duramen_model::{BlockEntry, Deletion};
+use duramen_source::masked::exemplars_left;
+use duramen_source::merge::exemplars::ExemplarStream;
+use duramen_source::{Columns, Error, MaskedSource, Part, Reads, SeriesRequest, SeriesSource};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
@@ -15,12 +18,15 @@ pub struct MergeInput {
     pub entry: BlockEntry,
     pub store: Arc<dyn ObjectStore>,
     pub directory: Path,
+    /// What the output must not have of it.
+    pub deletions: Vec<Arc<Deletion>>,
 }
 
 /// An input that is open.
 pub(super) struct OpenInput {
     pub(super) entry: BlockEntry,
     pub(super) source: BlockSource,
+    pub(super) deletions: Vec<Arc<Deletion>>,
     /// The samples of the block that lost against a different value.
     pub(super) conflicts: Counter,
 }
@@ -28,10 +34,58 @@ pub(super) struct OpenInput {
 impl OpenInput {
     /// Returns the samples of the block with their order.
     pub(super) fn part(&self) -> Part {
+        let all: Arc<dyn SeriesSource> = Arc::new(self.source.clone());
+        let source = match self.deletions.is_empty() {
+            true => all,
+            false => Arc::new(MaskedSource::new(
+                all,
+                self.deletions.clone(),
+                self.entry.stats.range(),
+            )),
+        };
+
         Part {
             order: self.entry.order.min,
-            source: Arc::new(self.source.clone()),
+            source,
             holds_samples: true,
         }
+    }
+
+    /// Returns the exemplars of the block.
+    pub(super) fn exemplars(&self, request: &SeriesRequest) -> ExemplarStream {
+        let all = self.source.exemplar_stream(request);
+        match self.deletions.is_empty() {
+            true => all,
+            false => exemplars_left(all, self.deletions.clone(), self.entry.stats.range()),
+        }
+    }
+
+    /// Whether the block has a series that a deletion means.
+    pub(super) async fn holds_deleted(&self, reads: &Arc<Reads>) -> Result<bool, Error> {
+        for deletion in &self.deletions {
+            for matchers in &deletion.selectors {
+                let request = SeriesRequest {
+                    matchers: Arc::from(&matchers[..]),
+                    range: deletion.range,
+                    columns: Columns::Labels,
+                    batch_series_max: SeriesRequest::BATCH_SERIES,
+                    reads: Arc::clone(reads),
+                };
+
+                let mut batches = self.source.select(&request).await?;
+                while let Some(batch) = batches.try_next().await? {
+                    if !batch.is_empty() {
+                        return Ok(true);
+                    }
+                }
+
+                let has_any = self.entry.stats.exemplars > 0;
+                if has_any && !self.source.exemplars(&request).await?.is_empty() {
+                    return Ok(true);
+                }
+            }
+        }
+
+        Ok(false)
     }
 }

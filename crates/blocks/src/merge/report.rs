@@ -8,7 +8,7 @@ use crate::merge::block::MergedBlock;
 use crate::merge::input::OpenInput;
 
 /// The numbers of a merge.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergeReport {
     /// In the order in which conflicts are decided: an earlier input wins.
     pub inputs: Vec<InputReport>,

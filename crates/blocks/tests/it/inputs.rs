@@ -68,6 +68,7 @@ impl Store {
         MergeInput {
             directory: directory(entry.id),
             store: Arc::clone(&self.objects) as Arc<dyn ObjectStore>,
+            deletions: Vec::new(),
             entry,
         }
     }

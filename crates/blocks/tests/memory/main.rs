@@ -92,6 +92,7 @@ fn write(root: &FilePath, block: u64, series: u64, samples: i64) -> MergeInput {
     );
 
     MergeInput {
+        deletions: Vec::new(),
         entry,
         store: Arc::new(LocalFileSystem::new_with_prefix(root).unwrap()),
         directory: Path::from(folder(id)),

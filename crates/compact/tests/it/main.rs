@@ -5,6 +5,7 @@
 mod claims;
 mod collect;
 mod crash;
+mod deletion;
 mod entries;
 mod execute;
 mod mortal;

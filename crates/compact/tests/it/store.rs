@@ -131,7 +131,6 @@ impl Process {
 
         Rounds {
             compactor: self.compactor,
-            bucket: self.bucket,
             register: Arc::new(register),
             limits: LimitsHandle::default(),
             settings: RoundSettings {

@@ -6,17 +6,18 @@ use duramen_wal::Position;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::head::{Applied, Frozen, Rows, SlotPin, TenantHead};
+use crate::head::{Applied, Rows, SlotPin, TenantHead};
 use crate::permit::MemoryPermit;
 
 /// A command for the commit thread.
 #[derive(Debug)]
 pub(crate) enum Command {
     Write(Box<Write>),
-    /// Ends the tenant's open generation between two records.
+    /// Ends the tenant's open generation between two records. The answer is the position of the
+    /// next record.
     Freeze {
         head: Arc<TenantHead>,
-        done: oneshot::Sender<Option<Arc<Frozen>>>,
+        done: oneshot::Sender<Position>,
     },
     /// Deletes the segments that no head needs any more.
     Trim,

@@ -52,14 +52,14 @@ impl CommitHandle {
         applied.await.map_err(|_| Error::Stopped)?
     }
 
-    /// Ends the tenant's open generation between two records.
-    pub(crate) async fn freeze(&self, head: &Arc<TenantHead>) -> Result<(), Error> {
+    /// Ends the tenant's open generation between two records. Returns the position of the log that
+    /// is between them: everything that was acknowledged before this call is before it.
+    pub(crate) async fn freeze(&self, head: &Arc<TenantHead>) -> Result<Position, Error> {
         let (done, frozen) = oneshot::channel();
         let head = Arc::clone(head);
 
         self.send(Command::Freeze { head, done }).await?;
-        frozen.await.map_err(|_| Error::Stopped)?;
-        Ok(())
+        frozen.await.map_err(|_| Error::Stopped)
     }
 
     /// Deletes the segments of the log that every tenant has flushed.

@@ -19,6 +19,7 @@ impl TenantHead {
 
         self.read_chain(|all_frozen, open, flushed| {
             let mut parts = Vec::new();
+            let mut ends = Vec::new();
 
             for frozen in all_frozen {
                 match frozen.samples() {
@@ -32,12 +33,16 @@ impl TenantHead {
                         }));
                     }
                 }
+
+                ends.resize(parts.len(), frozen.end.0);
             }
 
             parts.push(self.part(open, &pin));
+            ends.push(u64::MAX);
 
             HeadSnapshot {
                 parts,
+                ends,
                 flushed: FlushedPosition {
                     writer,
                     position: flushed.0,

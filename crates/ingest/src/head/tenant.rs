@@ -1,5 +1,6 @@
 //! The head of one tenant: its series and its chain of generations.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(crate) struct TenantHead {
     /// The memory of the head and the intake, in the account of the process.
     pub(crate) memory: HeadMemory,
     chain: RwLock<Chain>,
+    /// The positions where the replay ends generations, ascending.
+    seals: Mutex<VecDeque<Position>>,
     forgot_at: Mutex<Duration>,
     /// Locked by the running flush: one at a time, so that generations are committed in order.
     pub(crate) flushing: tokio::sync::Mutex<()>,
@@ -47,6 +50,15 @@ pub(crate) struct Past {
     pub(crate) flushed: Position,
     /// The newest block with metadata, which has all that was known.
     pub(crate) metadata: Option<Arc<BlockEntry>>,
+    /// The positions where generations must end, ascending, because deletions name them.
+    pub(crate) seals: Vec<Position>,
+}
+
+impl Past {
+    /// The first position that new records may have.
+    pub(crate) fn next_position(&self) -> Position {
+        self.seals.iter().copied().fold(self.flushed, Position::max)
+    }
 }
 
 /// The generations that are not committed yet, in order.
@@ -175,6 +187,7 @@ impl TenantHead {
             intake,
             memory,
             chain: RwLock::new(chain),
+            seals: Mutex::new(past.seals.into()),
             forgot_at: Mutex::new(now),
             flushing: tokio::sync::Mutex::default(),
         })
@@ -258,6 +271,20 @@ impl TenantHead {
 
         chain.frozen.push(Arc::clone(&frozen));
         Some(frozen)
+    }
+
+    /// Returns the last position where a generation must still end.
+    pub(crate) fn last_seal(&self) -> Option<Position> {
+        self.seals.lock().back().copied()
+    }
+
+    /// Ends generations where deletions want it, before the replay applies a record at `position`.
+    pub(crate) fn freeze_before(&self, position: Position, mut next: impl FnMut() -> Order) {
+        let mut seals = self.seals.lock();
+
+        while let Some(seal) = seals.pop_front_if(|seal| *seal <= position) {
+            self.freeze(seal, &mut next);
+        }
     }
 
     /// Returns the frozen generations that wait for their commit, in order.

@@ -7,6 +7,7 @@
 )]
 
 mod acknowledged;
+mod deletion;
 mod ledger;
 mod limits;
 mod moment;

@@ -1,8 +1,9 @@
 //! The subcommand `explain`: asks a running server for the operators of a query.
 
-use anyhow::Context;
 use clap::Args;
-use serde_json::Value as Json;
+use reqwest::Method;
+
+use super::client::{Server, text_of};
 
 /// Shows the operators of a query and, with --analyze, what each of them did and read. It asks a
 /// running server.
@@ -11,13 +12,8 @@ pub struct Explain {
     /// A PromQL expression.
     query: String,
 
-    /// The server's URL.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7480")]
-    url: String,
-
-    /// The tenant, if the server has several.
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
+    #[command(flatten)]
+    server: Server,
 
     /// Evaluate the query, and show what the operators did.
     #[arg(long)]
@@ -71,40 +67,9 @@ impl Explain {
 
 /// Returns the server's answer.
 pub(crate) async fn ask(command: &Explain) -> anyhow::Result<String> {
-    let url = format!("{}/api/v1/explain", command.url.trim_end_matches('/'));
-    let mut request = reqwest::Client::new()
-        .post(&url)
-        .form(&command.parameters());
+    let path = "/api/v1/explain";
+    let parameters = command.parameters();
+    let answer = command.server.ask(Method::POST, path, &parameters).await?;
 
-    if let Some(tenant) = &command.tenant {
-        request = request.header("X-Scope-OrgID", tenant);
-    }
-
-    let answer = request
-        .send()
-        .await
-        .with_context(|| format!("no answer (--url says which server is asked). url=`{url}`"))?;
-
-    let status = answer.status();
-    let text = answer
-        .text()
-        .await
-        .with_context(|| format!("read the answer of {url}"))?;
-
-    anyhow::ensure!(
-        status.is_success(),
-        "{}. status=`{}`, url=`{url}`",
-        refusal(&text),
-        status.as_u16()
-    );
-
-    Ok(text)
-}
-
-/// Returns the server's reason for refusing.
-fn refusal(answer: &str) -> String {
-    let why = serde_json::from_str::<Json>(answer)
-        .ok()
-        .and_then(|json| json["error"].as_str().map(str::to_owned));
-    why.unwrap_or_else(|| answer.trim().to_owned())
+    text_of(answer).await
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Blocks, Bucket, Client, Command, Compact, Explain, Role};
+use crate::cli::{Blocks, Bucket, Client, Command, Compact, Delete, Explain, Role};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -50,6 +50,7 @@ struct CommandLine {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Task {
     Explain(Explain),
+    Delete(Delete),
     Blocks(Blocks),
     Compact(Compact),
     Bucket(Bucket),
@@ -77,6 +78,9 @@ impl Settings {
         match line.subcommand {
             Some(Task::Explain(command)) => {
                 return Ok(Command::Client(Client::Explain(Box::new(command))));
+            }
+            Some(Task::Delete(command)) => {
+                return Ok(Command::Client(Client::Delete(Box::new(command))));
             }
             Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
             Some(Task::Bucket(command)) => return Ok(Command::Bucket(Box::new(command))),

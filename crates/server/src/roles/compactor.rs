@@ -54,7 +54,6 @@ pub(crate) fn start(
 
     let rounds = Rounds {
         compactor: compactor(shared, executor),
-        bucket: shared.bucket.clone(),
         register: Arc::clone(&shared.register),
         limits: shared.limits(),
         settings: RoundSettings {
@@ -71,12 +70,17 @@ pub(crate) fn start(
 
     let interval = config.compact.interval;
     let clock = Arc::clone(&shared.clock);
+    let clean = Arc::clone(&shared.clean);
     let shutdown = tasks.shutdown();
 
     tasks.spawn::<_, String>("compactor", OnFailure::Log, async move {
         let again = async {
             loop {
-                clock.sleep(interval).await;
+                tokio::select! {
+                    () = clock.sleep(interval) => {}
+                    () = clean.notified() => {}
+                }
+
                 rounds.round().await;
             }
         };

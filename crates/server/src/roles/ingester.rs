@@ -71,6 +71,8 @@ pub(crate) fn routes(shared: &Shared, config: &Config, ingester: &Ingester) -> R
         ingester: ingester.clone(),
         bodies: Intake::of_writes(&shared.bodies, &shared.memory, &shared.clock),
         flush_all: config.http.flush_all,
+        admin_api: config.http.admin_api,
+        clean: Arc::clone(&shared.clean),
     };
 
     Arc::new(state).routes()

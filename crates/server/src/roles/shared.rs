@@ -17,6 +17,8 @@ use duramen_qos::Account;
 use duramen_runtime::{Clock, Disk, OnFailure, RealDisk, Tasks, Workers};
 use duramen_settings::Secret;
 
+use tokio::sync::Notify;
+
 use super::basics::Basics;
 use crate::config::Config;
 
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: BodyBounds,
     /// The checks that requests of every role pass.
     pub(crate) door: Door,
+    /// Wakes the compactor, because deleted samples are to be removed soon.
+    pub(crate) clean: Arc<Notify>,
 }
 
 /// The right to write to the store, and the data directory whose name it uses.
@@ -113,6 +117,7 @@ impl Shared {
             own_tenant,
             bodies,
             door,
+            clean: Arc::default(),
         };
 
         Ok((shared, Lease { claim, data_dir }))

@@ -70,7 +70,6 @@ pub(crate) async fn run(config: &Config, tools: Tools<'_>) -> anyhow::Result<()>
 
     let rounds = Rounds {
         compactor: parts.compactor,
-        bucket: tools.bucket.clone(),
         register: Arc::clone(&register),
         limits: limits.handle().clone(),
         settings: RoundSettings {

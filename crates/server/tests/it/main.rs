@@ -11,6 +11,7 @@ mod compact;
 mod compliance;
 mod costs;
 mod crashes;
+mod deletions;
 mod descriptors;
 mod differential;
 mod edge;

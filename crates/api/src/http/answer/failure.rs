@@ -86,6 +86,11 @@ impl Failure {
         Self::new(statuses::of(error.kind()).command, with_causes(error))
     }
 
+    /// Returns the error for a deletion that failed.
+    pub(crate) fn of_deletion(error: &duramen_ingest::Error) -> Self {
+        Self::new(statuses::of(error.kind()).api, with_causes(error))
+    }
+
     /// Converts the error of a query whose selectors came from the parameter `name`. If a selector
     /// is at fault, the message names that parameter.
     pub(crate) fn of_selectors(name: &str, error: duramen_query::Error) -> Self {

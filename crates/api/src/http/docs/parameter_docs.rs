@@ -134,6 +134,28 @@ pub(crate) const MATCH_TARGET: Parameter = optional(
     Kind::Text,
     "A selector of targets by labels.",
 );
+pub(crate) const DELETED: Parameter = required(
+    "match[]",
+    Kind::Selectors,
+    "A selector of the series to delete. With several, a series must match one of them.",
+);
+pub(crate) const DELETED_START: Parameter = optional(
+    "start",
+    Kind::Time,
+    "The first time that is deleted; unbounded without it.",
+);
+pub(crate) const DELETED_END: Parameter = optional(
+    "end",
+    Kind::Time,
+    "The last time that is deleted; unbounded without it.",
+);
+pub(crate) const VALUE: Parameter = optional(
+    "value",
+    Kind::Text,
+    "Deletes only floats that pass a comparison with a number, such as `> 5`; histograms and \
+     exemplars stay.",
+);
+pub(crate) const AUTHOR: Parameter = optional("author", Kind::Text, "Who asks, for the receipt.");
 pub(crate) const ALL_TENANTS: Parameter = optional(
     "all",
     Kind::Choice(&["true", "false"]),

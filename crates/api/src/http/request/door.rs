@@ -90,13 +90,18 @@ impl Door {
     /// Returns whether a request came from the operator. Settings that open more to others do not
     /// count.
     pub(crate) fn is_operator(&self, parts: &Parts) -> bool {
-        !self.tenancy.is_multi || parts.extensions.get::<OperatorListener>().is_some()
+        !self.tenancy.is_multi || is_at_operator_listener(parts)
     }
 
     /// Returns whether a request may see data about all tenants.
     pub(crate) fn sees_all(&self, parts: &Parts) -> bool {
         self.is_operator(parts) || self.tenancy.metrics_all
     }
+}
+
+/// Returns whether a request came in at the operator's own listener.
+pub(crate) fn is_at_operator_listener(parts: &Parts) -> bool {
+    parts.extensions.get::<OperatorListener>().is_some()
 }
 
 /// Returns the tenant that the header names, or `None` without a header.

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::http::admin::flush;
-use crate::http::docs::endpoint::Answer::{Accepted, Nothing};
-use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_post, on_post_put};
-use crate::http::docs::parameter_docs::ALL_TENANTS;
+use crate::http::admin::{deletions, flush};
+use crate::http::docs::endpoint::Answer::{Accepted, Data, Nothing};
+use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_get, on_post, on_post_put};
+use crate::http::docs::openapi::schemas::Schema;
+use crate::http::docs::parameter_docs::{
+    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, VALUE,
+};
 use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
 
@@ -38,5 +41,21 @@ pub(crate) fn orders() -> Vec<Endpoint<Arc<IngesterState>>> {
             .says("Writes the samples in memory to the store, and returns when they are stored.")
             .takes(&[ALL_TENANTS])
             .answers(Nothing),
+        on_post_put("/api/v1/admin/tsdb/delete_series", deletions::delete_series)
+            .says("Deletes the samples of series that were acknowledged before.")
+            .takes(&[DELETED, DELETED_START, DELETED_END, VALUE, AUTHOR])
+            .answers(Nothing),
+        on_post_put(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            deletions::clean_tombstones,
+        )
+        .says("Has deleted samples removed from the store soon.")
+        .answers(Nothing),
+        on_get("/api/v1/admin/tsdb/deletions", deletions::deletions)
+            .says("Lists deletions, the last one first, with what is left of each.")
+            .answers(Data(Schema::Deletions)),
+        on_get("/api/v1/admin/tsdb/deletions/{id}", deletions::one_deletion)
+            .says("The receipt of a deletion: what was deleted, and what is left of it.")
+            .answers(Data(Schema::Deletion)),
     ]
 }

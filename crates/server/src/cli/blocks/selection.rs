@@ -159,5 +159,6 @@ fn of_store(bucket: &Bucket, tenant: TenantId, entry: &BlockEntry) -> MergeInput
         entry: entry.clone(),
         store: bucket.store(),
         directory: keys::block(tenant, entry),
+        deletions: Vec::new(),
     }
 }

@@ -10,6 +10,8 @@ pub(crate) enum Schema {
     Alerts,
     Blocks,
     BuildInfo,
+    Deletion,
+    Deletions,
     Exemplars,
     Explained,
     Families,
@@ -44,6 +46,8 @@ impl Schema {
         Self::Alerts,
         Self::Blocks,
         Self::BuildInfo,
+        Self::Deletion,
+        Self::Deletions,
         Self::Exemplars,
         Self::Explained,
         Self::Families,
@@ -91,6 +95,8 @@ impl Schema {
             }
             Self::Alerts => object(&[("alerts", list(any_object()))]),
             Self::Blocks => blocks(),
+            Self::Deletion => deletion(),
+            Self::Deletions => object(&[("deletions", list(deletion()))]),
             Self::BuildInfo | Self::Flags => map(text()),
             Self::Exemplars => {
                 let exemplar = object(&[
@@ -320,6 +326,32 @@ fn blocks() -> Json {
     ];
 
     object(&[("blocks", list(object(&block)))])
+}
+
+fn deletion() -> Json {
+    let or_null = |of: &str| json!({ "type": [of, "null"] });
+
+    let left = [
+        ("logs", list(text())),
+        ("blocksTotal", integer()),
+        ("blocks", list(text())),
+        ("objectsTotal", integer()),
+        ("objects", list(text())),
+    ];
+
+    object(&[
+        ("id", text()),
+        ("selectors", list(text())),
+        ("startMs", or_null("integer")),
+        ("endMs", or_null("integer")),
+        ("value", or_null("string")),
+        ("author", text()),
+        ("requestedMs", integer()),
+        ("sequence", integer()),
+        ("status", text()),
+        ("goneMs", or_null("integer")),
+        ("left", object(&left)),
+    ])
 }
 
 fn metric_status() -> Json {

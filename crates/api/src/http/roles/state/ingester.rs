@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use duramen_ingest::Ingester;
 use duramen_limits::LimitsHandle;
+use tokio::sync::Notify;
 
 use crate::http::request::door::Door;
 use crate::http::request::intake::Intake;
@@ -20,6 +21,10 @@ pub struct IngesterState {
     pub bodies: Intake,
     /// Whether everybody may flush the heads of all tenants.
     pub flush_all: bool,
+    /// Whether everybody may delete series of their tenant.
+    pub admin_api: bool,
+    /// Wakes the compactor of this process, which removes deleted samples.
+    pub clean: Arc<Notify>,
 }
 
 impl FromRef<Arc<IngesterState>> for Door {
