@@ -171,6 +171,31 @@ impl SeriesBatch {
         Self { batch }
     }
 
+    /// The series at `rows`, without copying.
+    ///
+    /// # Panics
+    /// When there are no such rows.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let batch = self.batch.slice(rows.start, rows.len());
+        Self { batch }
+    }
+
+    /// The same series with their floats, and with the histograms of the same rows of `other`.
+    ///
+    /// # Panics
+    /// When `other` has another number of series.
+    #[must_use]
+    pub fn with_histograms_of(&self, other: &Self) -> Self {
+        let floats = &self.batch.columns()[..HISTOGRAM_TS];
+        let histograms = &other.batch.columns()[HISTOGRAM_TS..];
+        let columns = [floats, histograms].concat();
+
+        let batch = RecordBatch::try_new(self.batch.schema(), columns)
+            .expect("the columns of a series batch fit its schema");
+        Self { batch }
+    }
+
     pub const fn record_batch(&self) -> &RecordBatch {
         &self.batch
     }

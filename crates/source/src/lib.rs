@@ -56,5 +56,5 @@ pub use request::{Columns, SeriesRequest};
 pub use retained::{RetainedSource, Retention};
 pub use source::SeriesSource;
 pub use texts::Texts;
-pub use undecoded::{UndecodedBatch, UndecodedStream};
+pub use undecoded::{SeriesDecoder, UndecodedBatch, UndecodedSeries, UndecodedStream};
 pub use view::{Unchanging, Views};

@@ -1,12 +1,16 @@
 //! Gets and decodes the samples of one batch of series.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
 use duramen_model::{Exemplar, TimeRange};
-use duramen_source::{Columns, Floats, Reads, SeriesBatch, SeriesExemplars, SeriesRequest};
+use duramen_qos::{Exceeded, Reservation};
+use duramen_source::undecoded::{piece_weight_max, pieces};
+use duramen_source::{
+    Columns, Floats, Reads, SeriesBatch, SeriesDecoder, SeriesExemplars, SeriesRequest,
+    UndecodedSeries,
+};
 
 use crate::error::Error;
 use crate::layout::rows::SeriesRows;
@@ -18,7 +22,7 @@ use crate::read::fetch::SparseFile;
 use crate::read::histograms::Histograms;
 use crate::read::parquet_file::RowsFile;
 use crate::read::plan::{self, GroupRows};
-use crate::read::samples::{Samples, Scratch};
+use crate::read::samples::{Depth, Samples, Scratch};
 use crate::series::found::FoundSeries;
 
 /// The series of one batch.
@@ -28,75 +32,45 @@ pub(crate) struct Batch {
 }
 
 /// Gets the bytes of floats, and histograms, concurrently, in one round trip. Samples outside of
-/// the range of the request are left out, except for histograms. The batch is decoded in pieces of
-/// about `piece_samples` samples.
+/// the range of the request are left out, except for histograms. `memory` is held as long as the
+/// series.
 pub(crate) async fn fetch(
     block: &Arc<Block>,
     Batch { labels, rows }: Batch,
     request: &SeriesRequest,
-    piece_samples: u64,
+    memory: Reservation,
 ) -> Result<Fetched, Error> {
     let mut fetched = Fetched {
         block: Arc::clone(block),
         labels,
         rows,
         range: request.range,
-        lives: match request.columns {
-            Columns::Everything => &[sample::TTL, sample::START_TS],
-            Columns::Labels | Columns::Samples => &[sample::TTL],
-        },
+        columns: request.columns,
         floats: None,
         histograms: None,
-        pieces: VecDeque::new(),
-        scratch: Scratch::default(),
+        depth: Depth::Values,
+        memory,
     };
 
-    let rows = &fetched.rows;
-
     if request.columns == Columns::Labels {
-        fetched.pieces.push_back(0..rows.len());
         return Ok(fetched);
     }
 
+    let rows = &fetched.rows;
     let has_histograms = rows.iter().any(|rows| !rows.histograms.is_empty());
     let (floats, histograms) = futures::try_join!(
-        floats(block, rows, fetched.lives, &request.reads),
+        floats(block, rows, fetched.lives(), &request.reads),
         histograms(block, rows, &request.reads)
     )?;
 
-    let piece_samples = if has_histograms {
-        u64::MAX
-    } else {
-        piece_samples
-    };
-
-    fetched.pieces = pieces_of(rows, piece_samples);
-
-    fetched.floats = floats;
-    fetched.histograms = has_histograms.then_some(histograms);
-    Ok(fetched)
-}
-
-/// Cuts series into pieces of about `piece_samples` samples. There is at least one piece.
-fn pieces_of(rows: &[SeriesRows], piece_samples: u64) -> VecDeque<Range<usize>> {
-    let mut pieces = VecDeque::new();
-    let mut start = 0;
-    let mut samples = 0u64;
-
-    for (at, rows) in rows.iter().enumerate() {
-        let more = rows.samples.end - rows.samples.start;
-
-        if at > start && samples.saturating_add(more) > piece_samples {
-            pieces.push_back(start..at);
-            start = at;
-            samples = 0;
-        }
-
-        samples = samples.saturating_add(more);
+    if has_histograms {
+        let no_floats = Samples::default().into_columns(vec![0; rows.len() + 1]);
+        let labels = fetched.labels.clone();
+        fetched.histograms = Some(SeriesBatch::from_columns(labels, no_floats, histograms));
     }
 
-    pieces.push_back(start..rows.len());
-    pieces
+    fetched.floats = floats;
+    Ok(fetched)
 }
 
 /// Gets the pages of floats.
@@ -107,7 +81,7 @@ async fn floats(
     reads: &Reads,
 ) -> Result<Option<SparseFile>, Error> {
     let rows = series.iter().map(|rows| rows.samples.clone());
-    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows)? else {
+    let Some((file, groups)) = groups_of(block, block.samples.as_ref(), rows)? else {
         return Ok(None);
     };
 
@@ -120,26 +94,27 @@ async fn floats(
     file.file.remote.fetch(&wanted, reads).await.map(Some)
 }
 
-/// A batch whose floats are not decoded.
+/// Series whose floats are not decoded.
+#[derive(Debug)]
 pub(crate) struct Fetched {
     block: Arc<Block>,
     labels: BinaryArray,
     rows: Vec<SeriesRows>,
     range: TimeRange,
-    /// The columns of life spans that are read.
-    lives: &'static [usize],
+    columns: Columns,
     /// The pages of floats, if the series have any and samples are wanted.
     floats: Option<SparseFile>,
-    /// The histograms of the only piece, if the series have any.
-    histograms: Option<duramen_source::Histograms>,
-    /// The series of the pieces that are left.
-    pieces: VecDeque<Range<usize>>,
-    scratch: Scratch,
+    /// The histograms, if the series have any.
+    histograms: Option<SeriesBatch>,
+    depth: Depth,
+    /// The memory of the samples that are decoded at once.
+    memory: Reservation,
 }
 
 impl Fetched {
-    pub(crate) fn series(&self) -> usize {
-        self.rows.len()
+    /// The same series, of whose values so much is read.
+    pub(crate) fn read_to(self, depth: Depth) -> Self {
+        Self { depth, ..self }
     }
 
     /// Returns the bytes of the pages that are decoded later.
@@ -147,83 +122,138 @@ impl Fetched {
         self.floats.as_ref().map_or(0, SparseFile::bytes)
     }
 
-    /// Returns how many pieces are left.
-    pub(crate) fn pieces(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// Returns the largest number of samples of a piece that is left, where a histogram counts as
-    /// several.
-    pub(crate) fn piece_weight_max(&self) -> u64 {
-        let weight = |piece: &Range<usize>| {
-            let rows = self.rows.get(piece.clone()).unwrap_or_default();
-            rows.iter().map(SeriesRows::weight).sum()
+    /// Keeps the memory that a decoder needs: of one piece, of histograms as a whole, and of
+    /// `page_bytes` bytes of pages.
+    pub(crate) fn keep_memory(
+        &mut self,
+        page_bytes: usize,
+        bytes: impl Fn(u64) -> usize,
+    ) -> Result<(), Exceeded> {
+        let weights = self.rows.iter().map(SeriesRows::weight);
+        let needed = match self.histograms {
+            Some(_) => weights.fold(0, u64::saturating_add),
+            None => piece_weight_max(self),
         };
 
-        self.pieces.iter().map(weight).max().unwrap_or(0)
+        let held = bytes(needed).saturating_add(page_bytes);
+        self.memory.shrink_to(held);
+        self.memory.grow_to(held)
     }
 
-    /// Decodes the next piece. Behind the last there are pieces without series.
-    pub(crate) fn next_piece(&mut self) -> Result<SeriesBatch, Error> {
-        let piece = self.pieces.pop_front().unwrap_or(0..0);
-        let labels = self.labels.slice(piece.start, piece.len());
-        let none = || vec![0; piece.len() + 1];
+    /// Returns the columns of life spans that are read.
+    const fn lives(&self) -> &'static [usize] {
+        match self.columns {
+            Columns::Everything => &[sample::TTL, sample::START_TS],
+            Columns::Labels | Columns::Samples => &[sample::TTL],
+        }
+    }
 
-        self.scratch.go_on(!self.pieces.is_empty());
+    /// Decodes all series and passes them to `visit`, piece by piece.
+    pub(crate) fn each_piece(&self, mut visit: impl FnMut(SeriesBatch)) -> Result<(), Error> {
+        let mut scratch = Scratch::default();
+
+        for rows in pieces(self) {
+            scratch.go_on(rows.end < self.rows.len());
+            visit(self.decode(rows, &mut scratch)?);
+        }
+
+        Ok(())
+    }
+
+    /// Decodes the series at `rows`.
+    fn decode(&self, rows: Range<usize>, scratch: &mut Scratch) -> Result<SeriesBatch, Error> {
+        let labels = self.labels.slice(rows.start, rows.len());
+        let none = || vec![0; rows.len() + 1];
 
         let floats = match &self.floats {
-            Some(bytes) => decode(
-                &self.block,
-                &self.rows[piece.clone()],
-                (bytes, self.range, self.lives),
-                &mut self.scratch,
-            )?,
+            Some(bytes) => self.decode_floats(bytes, &self.rows[rows.clone()], scratch)?,
             None => Samples::default().into_columns(none()),
         };
 
-        let histograms = self
-            .histograms
-            .take()
-            .unwrap_or_else(|| Histograms::default().into_columns(none()));
-        Ok(SeriesBatch::from_columns(labels, floats, histograms))
+        let no_histograms = Histograms::default().into_columns(none());
+        let series = SeriesBatch::from_columns(labels, floats, no_histograms);
+
+        Ok(match &self.histograms {
+            Some(histograms) => series.with_histograms_of(&histograms.slice(rows)),
+            None => series,
+        })
     }
 }
 
-/// Decodes the floats of `series`, from `bytes` of their pages, in the range, with columns of life
-/// spans.
-fn decode(
-    block: &Block,
-    series: &[SeriesRows],
-    (bytes, range, lives): (&SparseFile, TimeRange, &[usize]),
-    scratch: &mut Scratch,
-) -> Result<Floats, Error> {
-    let rows = || series.iter().map(|rows| rows.samples.clone());
-    let offsets = offsets(block, rows())?;
-    let Some((file, groups)) = pieces(block, block.samples.as_ref(), rows())? else {
-        return Ok(Samples::default().into_columns(offsets));
-    };
+impl Fetched {
+    /// Decodes the floats of `series`, from `bytes` of their pages, in the range.
+    fn decode_floats(
+        &self,
+        bytes: &SparseFile,
+        series: &[SeriesRows],
+        scratch: &mut Scratch,
+    ) -> Result<Floats, Error> {
+        let block = &self.block;
+        let rows = || series.iter().map(|rows| rows.samples.clone());
+        let offsets = offsets(block, rows())?;
+        let Some((file, groups)) = groups_of(block, block.samples.as_ref(), rows())? else {
+            return Ok(Samples::default().into_columns(offsets));
+        };
 
-    let mut cut = cut(series, range);
-    let mut samples = match &cut {
-        Some(_) => Samples::default(),
-        None => Samples::with_capacity(count(&offsets)),
-    };
+        let mut cut = cut(series, self.range);
+        let samples = match &cut {
+            Some(_) => Samples::default(),
+            None => Samples::with_capacity(count(&offsets)),
+        };
 
-    for group in &groups {
-        samples
-            .append(
-                &file.file.parsed,
-                bytes,
-                group,
-                lives,
-                cut.as_mut(),
-                scratch,
-            )
-            .map_err(|e| Error::decode(&file.file.remote.key, e))?;
+        let mut samples = samples.read_to(self.depth);
+        let parsed = &file.file.parsed;
+
+        for group in &groups {
+            samples
+                .append(parsed, bytes, group, self.lives(), cut.as_mut(), scratch)
+                .map_err(|e| Error::decode(&file.file.remote.key, e))?;
+        }
+
+        let offsets = cut.map_or(offsets, Cut::into_offsets);
+        Ok(samples.into_columns(offsets))
+    }
+}
+
+impl UndecodedSeries for Fetched {
+    fn labels(&self) -> &BinaryArray {
+        &self.labels
     }
 
-    let offsets = cut.map_or(offsets, Cut::into_offsets);
-    Ok(samples.into_columns(offsets))
+    fn weight(&self, row: usize) -> u64 {
+        match self.columns {
+            Columns::Labels => 0,
+            Columns::Samples | Columns::Everything => self.rows[row].weight(),
+        }
+    }
+
+    fn untaken_bytes(&self) -> usize {
+        0
+    }
+
+    fn decoder(self: Arc<Self>) -> Box<dyn SeriesDecoder> {
+        Box::new(FetchedDecoder {
+            series: self,
+            scratch: Scratch::default(),
+        })
+    }
+}
+
+struct FetchedDecoder {
+    series: Arc<Fetched>,
+    scratch: Scratch,
+}
+
+impl SeriesDecoder for FetchedDecoder {
+    fn decode(
+        &mut self,
+        rows: Range<usize>,
+        goes_on: bool,
+    ) -> Result<SeriesBatch, duramen_source::Error> {
+        self.scratch.go_on(goes_on);
+        let series = self.series.decode(rows, &mut self.scratch);
+        series.map_err(|e| e.of_block(&self.series.block.dir))
+    }
 }
 
 /// Returns what to cut off, if any of the series has samples outside of the range.
@@ -247,7 +277,7 @@ async fn histograms(
     let offsets = offsets(block, rows())?;
     let mut histograms = Histograms::default();
 
-    if let Some((file, groups)) = pieces(block, block.histograms.as_ref(), rows())? {
+    if let Some((file, groups)) = groups_of(block, block.histograms.as_ref(), rows())? {
         let bytes = file.fetch_groups(&groups, reads).await?;
         file.decode(&bytes, &groups, |batch| histograms.append(batch))?;
     }
@@ -268,7 +298,7 @@ pub(crate) async fn exemplars(
 
     let mut all: Vec<Exemplar> = Vec::with_capacity(count(&offsets));
 
-    if let Some((file, groups)) = pieces(block, block.exemplars.as_ref(), rows())? {
+    if let Some((file, groups)) = groups_of(block, block.exemplars.as_ref(), rows())? {
         let bytes = file.fetch_groups(&groups, reads).await?;
         file.decode(&bytes, &groups, |batch| exemplars::append(batch, &mut all))?;
     }
@@ -295,7 +325,7 @@ pub(crate) async fn exemplars(
 }
 
 /// Returns the row groups of `file` that hold `rows`, or `None` if there are no rows.
-fn pieces<'a>(
+fn groups_of<'a>(
     block: &Block,
     file: Option<&'a RowsFile>,
     rows: impl Iterator<Item = Range<u64>>,

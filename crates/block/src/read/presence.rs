@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::layout::rows::{SeriesRows, Wanted};
 use crate::read::batch;
 use crate::read::block::Block;
+use crate::read::samples::Depth;
 use crate::read::select::{self, Place};
 use crate::series::file::SeriesFile;
 use crate::series::index::SeriesIndex;
@@ -21,7 +22,7 @@ use crate::series::index::SeriesIndex;
 /// Returns `None` if the index is not in memory and not worth building.
 ///
 /// No request is made for series whose traces are known. The samples of the others are read once,
-/// as [`select::stream`] reads them.
+/// as [`select::stream`] reads them, but their values are not decoded.
 pub(crate) async fn stream(
     block: Arc<Block>,
     file: &SeriesFile,
@@ -96,22 +97,21 @@ async fn derive(
             async move {
                 let batch = batch?;
                 let weight = batch.rows.iter().map(SeriesRows::weight);
-                let _reserved =
-                    select::reserve(block, &asked, weight.fold(0, u64::saturating_add))?;
-
-                batch::fetch(block, batch, &asked, u64::MAX)
-                    .await?
-                    .next_piece()
+                let weight = weight.fold(0, u64::saturating_add);
+                let reserved = select::reserve(block, &asked, weight)?;
+                let fetched = batch::fetch(block, batch, &asked, reserved).await?;
+                Ok::<_, Error>(fetched.read_to(Depth::StaleMarkers))
             }
         })
         .buffered(select::READ_AHEAD);
 
-    while let Some(batch) = batches.try_next().await? {
-        for (row, series) in (0..batch.len()).zip(next.by_ref()) {
-            index
-                .traces
-                .keep(*series, &index.rows(*series), tracer.of(&batch, row));
-        }
+    while let Some(fetched) = batches.try_next().await? {
+        fetched.each_piece(|piece| {
+            for (row, series) in (0..piece.len()).zip(next.by_ref()) {
+                let traces = tracer.of(&piece, row);
+                index.traces.keep(*series, &index.rows(*series), traces);
+            }
+        })?;
     }
 
     Ok(())

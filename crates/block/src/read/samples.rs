@@ -15,11 +15,20 @@ use crate::read::cut::Cut;
 use crate::read::fetch::SparseFile;
 use crate::read::pages::{ChunkLayout, Pages, Unpacker};
 use crate::read::plan::{self, GroupRows};
-use crate::read::values::{self, Indexed, Integers};
+use crate::read::values::{self, Indexed, Integers, Unread};
 use crate::read::varint::malformed;
 
 /// At most so many times are decoded before their rows are asked for: a page as we write it.
 const AHEAD_ROWS_MAX: usize = 64 << 10;
+
+/// What is read of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Depth {
+    #[default]
+    Values,
+    /// Only which of them are stale markers. Any other value is 0.
+    StaleMarkers,
+}
 
 /// The samples of one batch, in the order of the file.
 #[derive(Debug, Default)]
@@ -27,6 +36,7 @@ pub(crate) struct Samples {
     pub(crate) ts: Vec<i64>,
     pub(crate) values: Vec<f64>,
     pub(crate) lives: Lives,
+    depth: Depth,
 }
 
 /// Memory that is reused from row group to row group.
@@ -160,8 +170,13 @@ impl Samples {
         Self {
             ts: Vec::with_capacity(samples),
             values: Vec::with_capacity(samples),
-            lives: Lives::default(),
+            ..Self::default()
         }
+    }
+
+    /// The same samples, of whose values so much is read.
+    pub(crate) fn read_to(self, depth: Depth) -> Self {
+        Self { depth, ..self }
     }
 
     /// Appends the rows `wanted`, whose pages are in `file`. `lives` are the columns of life spans
@@ -210,6 +225,38 @@ impl Samples {
         first: usize,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        match self.depth {
+            Depth::Values => self.append_numbers(parsed, file, wanted, scratch)?,
+            Depth::StaleMarkers => self.append_stale_markers(parsed, file, wanted, scratch)?,
+        }
+
+        for &column in lives
+            .iter()
+            .filter(|column| plan::has_values(parsed, wanted.group, **column))
+        {
+            let target = if column == sample::TTL {
+                &mut self.lives.ttls
+            } else {
+                &mut self.lives.starts
+            };
+
+            let pages = &mut scratch.lives;
+            let chunk = ChunkLayout::of(parsed, wanted.group, column, Physical::INT64)?;
+            pages.load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
+            append_lives(Column::new(pages), &wanted.rows, first, target)?;
+        }
+
+        Ok(())
+    }
+
+    /// Appends the values of the rows `wanted`.
+    fn append_numbers(
+        &mut self,
+        parsed: &ParquetMetaData,
+        file: &SparseFile,
+        wanted: &GroupRows,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         for (column, physical, pages) in [
             (sample::VALUE_INT, Physical::INT64, &mut scratch.integers),
             (sample::EXPONENT, Physical::INT32, &mut scratch.exponents),
@@ -229,20 +276,46 @@ impl Samples {
             values.append(rows.clone(), &mut self.values)?;
         }
 
-        for &column in lives
-            .iter()
-            .filter(|column| plan::has_values(parsed, wanted.group, **column))
-        {
-            let target = if column == sample::TTL {
-                &mut self.lives.ttls
-            } else {
-                &mut self.lives.starts
-            };
+        Ok(())
+    }
 
-            let pages = &mut scratch.lives;
-            let chunk = ChunkLayout::of(parsed, wanted.group, column, Physical::INT64)?;
+    /// Appends a stale marker or 0 for each of the rows `wanted`. No value is decoded.
+    fn append_stale_markers(
+        &mut self,
+        parsed: &ParquetMetaData,
+        file: &SparseFile,
+        wanted: &GroupRows,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        for (column, physical, pages) in [
+            (sample::VALUE_INT, Physical::INT64, &mut scratch.integers),
+            (sample::VALUE, Physical::DOUBLE, &mut scratch.floats),
+        ] {
+            let chunk = ChunkLayout::of(parsed, wanted.group, column, physical)?;
             pages.load(&chunk, file, &wanted.rows, &mut scratch.unpacker)?;
-            append_lives(Column::new(pages), &wanted.rows, first, target)?;
+        }
+
+        let mut integers = Column::<Unread>::new(&scratch.integers);
+        let mut floats = Column::<Unread>::new(&scratch.floats);
+
+        for rows in &wanted.rows {
+            let mut row = rows.start;
+
+            while row < rows.end {
+                let (is_integer, of_integers) = integers.run(row)?;
+                let (is_float, of_floats) = floats.run(row)?;
+                let run = (rows.end - row).min(of_integers).min(of_floats);
+                integers.take(run)?;
+                floats.take(run)?;
+
+                let value = if is_integer || is_float {
+                    0.0
+                } else {
+                    STALE_NAN
+                };
+                self.values.resize(self.values.len() + run, value);
+                row += run;
+            }
         }
 
         Ok(())

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use duramen_model::TimeRange;
 use duramen_qos::{Budget, Reservation};
-use duramen_source::{
-    Read, SeriesBatch, SeriesExemplars, SeriesRequest, SeriesSummary, UndecodedBatch,
-};
+use duramen_source::{Read, SeriesExemplars, SeriesRequest, SeriesSummary, UndecodedBatch};
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 
 use crate::error::Error;
@@ -24,59 +22,35 @@ use crate::series::matched::MatchedKey;
 const SAMPLE_BYTES: usize = 16;
 /// A batch of exemplars ends at this many. A series with more is a batch alone.
 const BATCH_EXEMPLARS: u64 = 4096;
-/// How many samples of a batch are decoded together by its receiver: half a megabyte, which fits
-/// into the cache of a core.
-const PIECE_SAMPLES: u64 = 32 << 10;
 /// The version of the tombstones of a block that has none.
 const NO_TOMBSTONES: u64 = 0;
 /// The batch that is in use, and the next one, which is fetched meanwhile.
 pub(crate) const READ_AHEAD: usize = 2;
 
-/// Returns the series of `block` that pass, with their samples, in the order of the block. `file`
-/// is the series file of the block.
+/// Returns the series of `block` that pass, with their samples, in the order of the block. Their
+/// receiver decodes them. `file` is the series file of the block.
 ///
 /// This takes one round trip for the series pages, and one for the samples and histograms of each
 /// batch. The next batch is fetched while one is in use. The stream ends after its first error.
+///
+/// A batch has memory for one piece until it is dropped.
 pub(crate) fn stream(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
     request: SeriesRequest,
-) -> impl Stream<Item = Result<SeriesBatch, Error>> + Send {
-    let batches = fetch(block, file, request, u64::MAX)
-        .and_then(|(mut batch, _reserved)| future::ready(batch.next_piece()));
-
-    stop_at_error(batches)
-}
-
-/// Returns the batches of [`stream`] at the same cost. Their receiver decodes them. A batch has
-/// memory for its pages and for one piece until it is dropped.
-pub(crate) fn undecoded(
-    block: Arc<Block>,
-    file: Arc<SeriesFile>,
-    request: SeriesRequest,
 ) -> impl Stream<Item = Result<UndecodedBatch, Error>> + Send {
-    let dir = Arc::clone(&block.dir);
-
     let batches =
-        fetch(block, file, request, PIECE_SAMPLES).map_ok(move |(mut batch, reserved)| {
-            let dir = Arc::clone(&dir);
-            UndecodedBatch::new(batch.series(), batch.pieces(), move || {
-                let _reserved = &reserved;
-                batch.next_piece().map_err(|e| e.of_block(&dir))
-            })
-        });
+        fetch(block, file, request).map_ok(|fetched| UndecodedBatch::new(Arc::new(fetched)));
 
     stop_at_error(batches)
 }
 
-/// Returns the batches of series that pass, and the memory of their pages and for a decoded piece
-/// of each.
+/// Returns the batches of series that pass.
 fn fetch(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
     request: SeriesRequest,
-    piece_samples: u64,
-) -> impl Stream<Item = Result<(Fetched, Reservation), Error>> + Send {
+) -> impl Stream<Item = Result<Fetched, Error>> + Send {
     let request = Arc::new(request);
     request.reads.add(Read::Series, block.stats.series);
 
@@ -92,18 +66,15 @@ fn fetch(
             async move {
                 let batch = batch?;
                 let whole = batch.rows.iter().map(SeriesRows::weight);
-                let mut reserved = reserve(&block, &asked, whole.fold(0, u64::saturating_add))?;
+                let reserved = reserve(&block, &asked, whole.fold(0, u64::saturating_add))?;
                 asked.reads.add(Read::SeriesFound, batch.rows.len() as u64);
 
-                let fetched = batch::fetch(&block, batch, &asked, piece_samples).await?;
+                let mut fetched = batch::fetch(&block, batch, &asked, reserved).await?;
                 // What belongs to no query has room for the pages beside its account.
                 let pages = asked.reads.budget().map_or(0, |_| fetched.page_bytes());
-                let held = memory(fetched.piece_weight_max()).saturating_add(pages);
-                reserved.shrink_to(held);
-
-                let grown = reserved.grow_to(held);
-                grown.map_err(block.no_memory("the pages of a batch"))?;
-                Ok((fetched, reserved))
+                let kept = fetched.keep_memory(pages, memory);
+                kept.map_err(block.no_memory("the pages of a batch"))?;
+                Ok(fetched)
             }
         })
         .buffered(READ_AHEAD)

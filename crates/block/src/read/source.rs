@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_qos::Exceeded;
 use duramen_source::merge::exemplars::ExemplarStream;
+use duramen_source::undecoded::decoded;
 use duramen_source::{
     Columns, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
     SeriesSummary, UndecodedStream, walk,
@@ -38,14 +39,7 @@ impl BlockSource {
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for BlockSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, duramen_source::Error> {
-        let file = self.block.series.clone();
-        let Some(file) = file.filter(|_| self.may_hold(request)) else {
-            return Ok(Box::pin(stream::empty()));
-        };
-
-        let block = Arc::clone(&self.block);
-        let batches = select::stream(Arc::clone(&block), file, request.clone());
-        Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
+        self.select_undecoded(request).await.map(decoded)
     }
 
     async fn select_undecoded(
@@ -58,7 +52,7 @@ impl SeriesSource for BlockSource {
         };
 
         let block = Arc::clone(&self.block);
-        let batches = select::undecoded(Arc::clone(&block), file, request.clone());
+        let batches = select::stream(Arc::clone(&block), file, request.clone());
         Ok(Box::pin(batches.map_err(move |e| e.of_block(block.dir()))))
     }
 

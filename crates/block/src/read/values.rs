@@ -31,6 +31,20 @@ pub(crate) struct Indexed<'a> {
     indexes: Runs<'a>,
 }
 
+/// Values that nobody needs: only which rows have one.
+#[derive(Debug)]
+pub(crate) struct Unread;
+
+impl PageValues<'_> for Unread {
+    fn open(_: &Page<'_>, _: usize) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn skip(&mut self, _: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl<'a> PageValues<'a> for Integers<'a> {
     fn open(page: &Page<'a>, values: usize) -> Result<Self> {
         match page.encoding {

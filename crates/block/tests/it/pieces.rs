@@ -1,4 +1,4 @@
-//! A batch that its receiver decodes in pieces is the batch that the block would decode.
+//! The pieces of a batch are what was written, in order.
 
 use duramen_block::WriterOptions;
 use duramen_model::{Matcher, TimeRange};
@@ -33,8 +33,43 @@ fn many() -> Vec<Series> {
     sorted((0..SERIES).map(series).collect())
 }
 
-/// Returns times, and the bits of values, of each series.
-fn contents(batches: &[SeriesBatch]) -> Vec<(Vec<u8>, Vec<i64>, Vec<u64>)> {
+/// The labels, times, and bits of values of each series.
+type Contents = Vec<(Vec<u8>, Vec<i64>, Vec<u64>)>;
+
+/// Returns what a selection of `series` has to find.
+fn within(series: &[Series], range: TimeRange, matchers: &[Matcher]) -> Contents {
+    let passes = |series: &&Series| {
+        let value = |name: &str| series.labels.get(name).unwrap_or("").to_owned();
+        matchers.iter().all(|m| m.matches(&value(&m.name)))
+    };
+
+    let contents = |series: &Series| {
+        let within = series
+            .samples
+            .iter()
+            .filter(|(ts_ms, _)| range.contains(*ts_ms));
+        let (ts, bits) = within.copied().unzip();
+        (series.labels.encoded().to_vec(), ts, bits)
+    };
+
+    // A series whose span touches the range is there, even if none of its samples is in it.
+    let touches = |series: &&Series| {
+        let (first, last) = (
+            series.samples[0].0,
+            series.samples[series.samples.len() - 1].0,
+        );
+        first < range.end_ms() && last >= range.start_ms()
+    };
+
+    series
+        .iter()
+        .filter(passes)
+        .filter(touches)
+        .map(contents)
+        .collect()
+}
+
+fn contents(batches: &[SeriesBatch]) -> Contents {
     let series = |batch: &SeriesBatch, row| {
         let (ts, values) = batch.samples_at(row);
         let bits = values.iter().map(|value| value.to_bits());
@@ -53,7 +88,8 @@ async fn pieces_are_the_batch_in_order() {
         row_group_rows_max: 70_000,
         ..WriterOptions::default()
     };
-    let (store, stats) = in_memory(&many(), options).await;
+    let series = many();
+    let (store, stats) = in_memory(&series, options).await;
     let block = open(store, &stats).await.unwrap();
 
     for range in [
@@ -69,28 +105,34 @@ async fn pieces_are_the_batch_in_order() {
                     ..request(matchers.clone())
                 };
 
-                let whole = source(&block).select(&asked).await.unwrap();
-                let whole: Vec<_> = whole.try_collect().await.unwrap();
-
                 let undecoded = source(&block).select_undecoded(&asked).await.unwrap();
                 let undecoded: Vec<_> = undecoded.try_collect().await.unwrap();
-                assert_eq!(undecoded.len(), whole.len());
+                let mut all = Vec::new();
                 let mut most = 0;
 
-                for (whole, mut undecoded) in whole.into_iter().zip(undecoded) {
-                    assert_eq!(undecoded.series(), whole.len());
-
+                for mut undecoded in undecoded {
                     let mut pieces = Vec::new();
                     while let Some(piece) = undecoded.next_piece() {
                         pieces.push(piece.unwrap());
                     }
 
+                    let series = pieces.iter().map(SeriesBatch::len).sum::<usize>();
+                    assert_eq!(undecoded.series(), series);
+
                     let ends = pieces.iter().filter(|piece| !piece.goes_on()).count();
                     assert_eq!(ends, 1);
                     most = most.max(pieces.len());
                     assert!(pieces.iter().all(|piece| piece.floats() <= 32 << 10));
-                    assert_eq!(contents(&pieces), contents(&[whole]), "{range:?}");
+                    all.extend(pieces);
                 }
+
+                let expected = within(&series, range, &matchers);
+                assert_eq!(contents(&all), expected, "{range:?}");
+
+                let decoded = source(&block).select(&asked).await.unwrap();
+                let decoded: Vec<_> = decoded.try_collect().await.unwrap();
+                assert!(decoded.iter().all(|batch| !batch.goes_on()));
+                assert_eq!(contents(&decoded), expected);
 
                 assert!(most > 1, "no batch came in pieces");
             }

@@ -1,13 +1,16 @@
 //! Sources that fail, and queries that are cancelled.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use arrow::array::BinaryArray;
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels};
 use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
+use duramen_source::undecoded::PIECE_SAMPLES;
 use duramen_source::{
-    Error, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
-    SeriesStream, UndecodedBatch, UndecodedStream,
+    Error, SeriesBatch, SeriesBatchBuilder, SeriesDecoder, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, UndecodedBatch, UndecodedSeries, UndecodedStream,
 };
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
@@ -80,7 +83,7 @@ impl SeriesSource for Broken {
 /// Three batches of many series, as a whole or in pieces of a few series.
 #[derive(Debug)]
 struct Cut {
-    piece_series: i32,
+    piece_series: u64,
 }
 
 impl Cut {
@@ -105,6 +108,38 @@ impl Cut {
     }
 }
 
+/// One of the batches, which claims so many samples that its pieces have a few series.
+#[derive(Clone, Debug)]
+struct CutBatch {
+    batch: SeriesBatch,
+    piece_series: u64,
+}
+
+impl UndecodedSeries for CutBatch {
+    fn labels(&self) -> &BinaryArray {
+        self.batch.labels()
+    }
+
+    fn weight(&self, _: usize) -> u64 {
+        PIECE_SAMPLES / self.piece_series
+    }
+
+    fn untaken_bytes(&self) -> usize {
+        0
+    }
+
+    fn decoder(self: Arc<Self>) -> Box<dyn SeriesDecoder> {
+        Box::new(Self::clone(&self))
+    }
+}
+
+impl SeriesDecoder for CutBatch {
+    fn decode(&mut self, rows: Range<usize>, _: bool) -> Result<SeriesBatch, Error> {
+        assert!(rows.len() as u64 <= self.piece_series);
+        Ok(self.batch.slice(rows))
+    }
+}
+
 #[async_trait]
 impl SeriesSource for Cut {
     async fn select(&self, _: &SeriesRequest) -> Result<SeriesStream, Error> {
@@ -113,18 +148,14 @@ impl SeriesSource for Cut {
     }
 
     async fn select_undecoded(&self, _: &SeriesRequest) -> Result<UndecodedStream, Error> {
-        let size = self.piece_series;
-        let pieces = (0..100).step_by(usize::try_from(size).unwrap()).count();
+        let piece_series = self.piece_series;
         let batches = (0..3).map(move |batch| {
-            let mut from = batch * 100;
-            let end = from + 100;
+            let series = CutBatch {
+                batch: Self::series(batch * 100, batch * 100 + 100),
+                piece_series,
+            };
 
-            Ok(UndecodedBatch::new(100, pieces, move || {
-                let to = end.min(from + size);
-                let piece = Self::series(from, to);
-                from = to;
-                Ok(piece)
-            }))
+            Ok(UndecodedBatch::new(Arc::new(series)))
         });
 
         Ok(stream::iter(batches).boxed())

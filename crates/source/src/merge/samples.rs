@@ -61,6 +61,20 @@ pub(super) fn merge<'a>(
     }
 }
 
+/// Whether all samples of `batch` are in `range`.
+pub(super) fn are_within(batch: &SeriesBatch, range: TimeRange) -> bool {
+    let is_within = |row| {
+        let (ts, _) = batch.samples_at(row);
+        let mut ends = ts.first().into_iter().chain(ts.last());
+        let mut histograms = batch.histograms_at(row);
+
+        ends.all(|ts_ms| range.contains(*ts_ms))
+            && histograms.all(|histogram| range.contains(histogram.ts_ms))
+    };
+
+    (0..batch.len()).all(is_within)
+}
+
 /// The plain floats of the slice `at`.
 #[derive(Clone, Copy)]
 struct Floats<'a> {

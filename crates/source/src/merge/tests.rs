@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Columns, MemorySource, Reads};
+use crate::{Columns, MemorySource, Reads, SeriesBatch};
 use duramen_model::{
     Counts, ErrorKind, Exemplar, Histogram, Labels, Life, MetricType, Order, ResetHint, Sample,
     TimeRange, WriterId,
 };
-use duramen_qos::Use;
+use duramen_qos::{Exceeded, Use};
 use futures::executor::block_on;
 use proptest::prelude::*;
 use ulid::Ulid;
