@@ -39,12 +39,15 @@ pub fn manifest(tenant: TenantId) -> Path {
     self::tenant(tenant).join("manifest")
 }
 
+/// The prefix of the snapshots of a tenant's manifest.
+pub fn manifest_snapshots(tenant: TenantId) -> Path {
+    self::tenant(tenant).join("manifest-snapshots")
+}
+
 /// The key of the state after `sequence` edits, written in one `attempt`. A second attempt for the
 /// same sequence has another key.
 pub fn manifest_snapshot(tenant: TenantId, sequence: u64, attempt: ulid::Ulid) -> Path {
-    self::tenant(tenant)
-        .join("manifest-snapshots")
-        .join(format!("{}-{attempt}", slot(sequence)))
+    manifest_snapshots(tenant).join(format!("{}-{attempt}", slot(sequence)))
 }
 
 /// The key of a further part of a snapshot that does not fit into one object.
@@ -54,9 +57,7 @@ pub fn manifest_snapshot_part(
     attempt: ulid::Ulid,
     part: usize,
 ) -> Path {
-    self::tenant(tenant)
-        .join("manifest-snapshots")
-        .join(format!("{}-{attempt}-{part}", slot(sequence)))
+    manifest_snapshots(tenant).join(format!("{}-{attempt}-{part}", slot(sequence)))
 }
 
 /// The key of a hint to the newest edits.

@@ -68,6 +68,8 @@ pub struct Collected {
     pub replaced_blocks: u64,
     /// Claims of jobs.
     pub claims: u64,
+    /// Objects of old snapshots of the manifest.
+    pub snapshots: u64,
     pub objects: u64,
     pub bytes: u64,
 }
@@ -81,6 +83,7 @@ impl Collected {
         self.unnamed_blocks += other.unnamed_blocks;
         self.replaced_blocks += other.replaced_blocks;
         self.claims += other.claims;
+        self.snapshots += other.snapshots;
         self.objects += other.objects;
         self.bytes += other.bytes;
     }
@@ -92,6 +95,7 @@ struct Doomed {
     unnamed: BTreeMap<BlockId, Vec<ObjectMeta>>,
     replaced: BTreeMap<BlockId, Vec<ObjectMeta>>,
     claims: Vec<ObjectMeta>,
+    snapshots: Vec<ObjectMeta>,
 }
 
 impl Collector {
@@ -139,7 +143,7 @@ impl Collector {
 
     /// Returns what [`Collector::collect`] would delete if the time in the store is `now_ms`.
     ///
-    /// Requests: those of [`Manifests::refresh`]; 1 LIST for each 1,000 objects of blocks, 1 of claims,
+    /// Requests: those of [`Manifests::refresh`]; 1 LIST for each 1,000 objects of blocks, 1 of claims, 1 of snapshots if there is one,
     /// and 1 of the slots of the manifest, or a few if they are many a day; if some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
     /// [`CollectorSettings::age`].
     pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
@@ -186,6 +190,11 @@ impl Collector {
         let mut objects = self.bucket.list(&keys::blocks(tenant), None).await?;
         objects.extend(self.bucket.list(&keys::jobs(tenant), None).await?);
         objects.extend(self.slots(tenant, state.sequence, now_ms).await?);
+
+        if self.manifests.base_sequence(tenant) > 0 {
+            let snapshots = keys::manifest_snapshots(tenant);
+            objects.extend(self.bucket.list(&snapshots, None).await?);
+        }
 
         Ok(Litter::sort(tenant, objects))
     }
@@ -260,11 +269,33 @@ impl Collector {
             };
         }
 
+        doomed.snapshots = self.old_snapshots(tenant, litter, now_ms);
         let claims = litter.claims.iter();
         let old = claims.filter(|claim| self.is_old(modified_ms(claim), now_ms));
         doomed.claims = old.cloned().collect();
 
         Ok(doomed)
+    }
+
+    /// Returns the snapshots that nobody reads and no edit will ever name: those before the one that
+    /// the newest object builds on, once an object on that one is so old that nobody still begins with
+    /// an earlier object.
+    ///
+    /// A process that slept with an older snapshot in its hands cannot name it any more. It has to
+    /// know all edits before it takes a slot, and then it has none of those before the newest base.
+    fn old_snapshots(&self, tenant: TenantId, litter: &Litter, now_ms: i64) -> Vec<ObjectMeta> {
+        let base = self.manifests.base_sequence(tenant);
+        let mut on_it = litter.slots.range(base + 1..);
+
+        if !on_it.any(|(_, at_ms)| self.is_old(*at_ms, now_ms)) {
+            return Vec::new();
+        }
+
+        let before = litter
+            .snapshots
+            .iter()
+            .filter(|(sequence, _)| *sequence < base);
+        before.map(|(_, object)| object.clone()).collect()
     }
 
     /// The horizon: blocks with smaller ids are too old to come.
@@ -284,7 +315,7 @@ impl Collector {
 impl Doomed {
     fn objects(&self) -> impl Iterator<Item = &ObjectMeta> {
         let blocks = self.unnamed.values().chain(self.replaced.values());
-        blocks.flatten().chain(&self.claims)
+        blocks.flatten().chain(&self.claims).chain(&self.snapshots)
     }
 
     fn counted(&self) -> Collected {
@@ -292,6 +323,7 @@ impl Doomed {
             unnamed_blocks: self.unnamed.len() as u64,
             replaced_blocks: self.replaced.len() as u64,
             claims: self.claims.len() as u64,
+            snapshots: self.snapshots.len() as u64,
             objects: self.objects().count() as u64,
             bytes: self.objects().map(|object| object.size).sum(),
         }

@@ -14,6 +14,8 @@ pub(crate) struct Litter {
     pub(crate) blocks: BTreeMap<BlockId, Vec<ObjectMeta>>,
     /// The slots of the manifest, with their times by the clock of the store.
     pub(crate) slots: BTreeMap<u64, i64>,
+    /// The objects of snapshots, with the sequences of their states.
+    pub(crate) snapshots: Vec<(u64, ObjectMeta)>,
     /// The claims of jobs.
     pub(crate) claims: Vec<ObjectMeta>,
 }
@@ -22,6 +24,7 @@ impl Litter {
     pub(crate) fn sort(tenant: TenantId, objects: Vec<ObjectMeta>) -> Self {
         let blocks = keys::blocks(tenant);
         let manifest = keys::manifest(tenant);
+        let snapshots = keys::manifest_snapshots(tenant);
         let jobs = keys::jobs(tenant);
         let mut litter = Self::default();
 
@@ -33,6 +36,8 @@ impl Litter {
             } else if let Some(slot) = slot_of(key, &manifest) {
                 let at_ms = object.last_modified.timestamp_millis();
                 litter.slots.insert(slot, at_ms);
+            } else if let Some(sequence) = snapshot_of(key, &snapshots) {
+                litter.snapshots.push((sequence, object));
             } else if key.prefix_matches(&jobs) {
                 litter.claims.push(object);
             }
@@ -61,6 +66,14 @@ fn block_of(key: &Path, blocks: &Path) -> Option<BlockId> {
     // The file itself.
     parts.next()?;
     id
+}
+
+/// The sequence of a key like `t/<tenant>/manifest-snapshots/<sequence>-<attempt>`.
+fn snapshot_of(key: &Path, snapshots: &Path) -> Option<u64> {
+    let mut parts = key.prefix_match(snapshots)?;
+    let name = parts.next()?;
+    let (sequence, _) = name.as_ref().split_once('-')?;
+    keys::parse_slot(sequence)
 }
 
 fn slot_of(key: &Path, manifest: &Path) -> Option<u64> {

@@ -182,6 +182,14 @@ impl Manifests {
         }
     }
 
+    /// Returns the sequence of the snapshot that the newest object that this process knows builds on;
+    /// 0 if it builds on none. No later object builds on an earlier one. No request.
+    pub fn base_sequence(&self, tenant: TenantId) -> u64 {
+        self.known(tenant)
+            .log()
+            .map_or(0, |log| log.base_sequence())
+    }
+
     /// Whether the edits that this process knows show a merge of another writer. No request.
     pub fn has_merges_of_others(&self, tenant: TenantId) -> bool {
         let own = self.inner.identity.writer;

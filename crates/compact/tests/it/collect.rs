@@ -308,3 +308,71 @@ async fn a_tenant_with_many_edits_keeps_what_they_have_removed() {
     assert!(collect(&collector).await.is_empty());
     assert_eq!(query(&writer.bucket, &before).await, expected);
 }
+
+#[tokio::test]
+async fn old_snapshots_go_and_the_manifest_is_read_as_before() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    for flush in 0..200 {
+        let samples = Answer::from([((0, flush), 7)]);
+        writer.flush(flush, &[(0, samples)]).await;
+    }
+
+    let state = writer.state().await;
+    let snapshots = async || {
+        let prefix = keys::manifest_snapshots(TENANT);
+        let objects = writer.bucket.list(&prefix, None).await.unwrap();
+        let names = objects
+            .iter()
+            .filter_map(|object| object.location.filename());
+        let sequences = names.filter_map(|name| keys::parse_slot(&name[..20]));
+        sequences.collect::<Vec<_>>()
+    };
+    assert_eq!(snapshots().await, [64, 128, 192]);
+
+    let collector = collector_of(&process(&store, 3), store.clock());
+    store.clock().advance(DAY - Duration::from_millis(1));
+    assert!(collect(&collector).await.is_empty());
+
+    store.clock().advance(Duration::from_millis(1));
+    assert_eq!(collect(&collector).await.snapshots, 2);
+    assert_eq!(snapshots().await, [192]);
+
+    let fresh = process(&store, 4);
+    assert_eq!(fresh.state().await, state);
+    assert!(collect(&collector).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_block_that_is_named_right_before_the_horizon_stays() {
+    let store = store();
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+
+    let zombie = process(&store, 2);
+    let late = upload(&zombie, OVER_MS - 2 * DAY_MS).await;
+    let block = late.id;
+    let expected = query(&writer.bucket, &*writer.state().await).await;
+
+    let client = store.client();
+    let bucket = bucket_of(&client, store.clock());
+    let other = Process::new(&bucket, 3, OVER_MS, Policy::default(), 100);
+    other.state().await;
+    let collector = collector_of(&other, store.clock());
+
+    // The time of the store (2), the manifest, blocks, claims and slots. Then it raises the horizon.
+    client.stop_at(7, false);
+    let naming = async {
+        client.stopped().await;
+        let commit = Commit::replace(Vec::new(), vec![late]);
+        zombie.manifests.commit(TENANT, commit).await.unwrap();
+        client.resume();
+    };
+
+    let (collected, ()) = futures::join!(collect(&collector), naming);
+    assert!(collected.is_empty(), "{collected:?}");
+
+    let state = writer.state().await;
+    assert!(state.horizon.is_some() && state.blocks.contains_key(&block));
+    assert_eq!(query(&writer.bucket, &state).await, expected);
+}

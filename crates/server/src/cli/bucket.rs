@@ -198,10 +198,11 @@ impl Clean {
                 Ok(collected) if collected.is_empty() => Ok(()),
                 Ok(collected) => writeln!(
                     text,
-                    "{tenant}: {what}: {} blocks that nothing names, {} replaced blocks, {} claims; {} objects, {} bytes",
+                    "{tenant}: {what}: {} blocks that nothing names, {} replaced blocks, {} claims, {} snapshots; {} objects, {} bytes",
                     collected.unnamed_blocks,
                     collected.replaced_blocks,
                     collected.claims,
+                    collected.snapshots,
                     collected.objects,
                     collected.bytes
                 ),
