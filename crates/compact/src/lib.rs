@@ -23,6 +23,7 @@
 //! - `litter`: what lies in the folder of a tenant. Pure. `held`: which blocks must stay. Pure.
 //! - [`collector`]: deletes the objects of a tenant that nothing needs. [`cycles`]: those of all
 //!   tenants of a store, again and again.
+//! - [`inventory`]: compares what lies in the folder of a tenant with what its manifest names.
 
 pub mod claims;
 pub mod clean;
@@ -31,6 +32,7 @@ pub mod compactor;
 pub mod cycles;
 pub mod execute;
 mod held;
+pub mod inventory;
 pub mod job;
 mod litter;
 pub mod metrics;
@@ -49,6 +51,7 @@ pub use collector::{Collected, Collector, CollectorSettings};
 pub use compactor::{ClaimWhen, Compactor, Event};
 pub use cycles::Cycles;
 pub use execute::Executor;
+pub use inventory::{Inventories, Inventory};
 pub use job::{Digest, Job, Level};
 pub use metrics::Metrics;
 pub use plan::plan;

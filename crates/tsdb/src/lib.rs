@@ -6,6 +6,7 @@
 //! - [`meta`]: `meta.json`: its times, and what Thanos adds.
 //! - [`index`]: `index`, of version 2: symbols, and for each series its labels and chunks.
 //! - `chunks`: `chunks/000001` and so on: the samples.
+//! - `marks`: `deletion-mark.json` of Thanos and Mimir.
 //! - `tombstones`: `tombstones`: what was deleted and is still in the chunks.
 //! - [`block`]: all of it together: [`TsdbBlock::series`] lists the series in the order of our blocks,
 //!   and [`TsdbBlock::samples`] reads those of one.
@@ -24,6 +25,7 @@ mod chunks;
 pub mod error;
 mod file;
 pub mod index;
+mod marks;
 pub mod meta;
 mod tombstones;
 mod write;
@@ -31,5 +33,6 @@ mod write;
 pub use block::{Samples, TsdbBlock, find};
 pub use error::Error;
 pub use index::SeriesRef;
+pub use marks::is_deleted;
 pub use meta::Meta;
 pub use write::block::{TsdbWriter, WrittenBlock};

@@ -18,6 +18,9 @@ const VERSION: u64 = 1;
 /// A larger file is none.
 const BYTES_MAX: u64 = 16 << 20;
 
+/// External labels by which Mimir and Cortex tell their own blocks apart. They belong to no series.
+const OWN_LABELS: [&str; 3] = ["__org_id__", "__ingester_id__", "__compactor_shard_id__"];
+
 /// What is known of a block without its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -103,10 +106,13 @@ impl Meta {
             });
         };
 
+        let mut external_labels = raw.thanos.labels;
+        external_labels.retain(|name, _| !OWN_LABELS.contains(&name.as_str()));
+
         Ok(Self {
             ulid: raw.ulid,
             range,
-            external_labels: raw.thanos.labels,
+            external_labels,
         })
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn bucket_of(client: &SimClient, clock: &Arc<MockClock>) -> Bucket {
 }
 
 /// A process whose clock is that of the store.
-fn process(store: &SimStore, number: u64) -> Process {
+pub(crate) fn process(store: &SimStore, number: u64) -> Process {
     let bucket = bucket_of(&store.client(), store.clock());
     Process::new(
         &bucket,
@@ -83,7 +83,7 @@ pub(crate) async fn flush_a_day(writer: &mut Process) {
 }
 
 /// Uploads a block, and does not name it.
-async fn upload(process: &Process, id_ms: i64) -> BlockEntry {
+pub(crate) async fn upload(process: &Process, id_ms: i64) -> BlockEntry {
     let samples = Answer::from([((0, 5), 7)]);
     let (stats, files) = written(&samples).finish_in_memory().unwrap();
     let order = Order {

@@ -8,6 +8,7 @@ mod crash;
 mod deletion;
 mod entries;
 mod execute;
+mod inventory;
 mod mortal;
 mod plan;
 mod retention;

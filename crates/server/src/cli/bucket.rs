@@ -1,7 +1,9 @@
 //! The subcommand `bucket`: cares for a store as a whole.
 
+mod verify;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
 use duramen_settings::duration;
 use serde_json::{Value as Json, json};
 
+use self::verify::Verify;
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
 use crate::config::settings::Settings;
@@ -35,6 +38,7 @@ pub struct Bucket {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum Task {
     Clean(Clean),
+    Verify(Verify),
 }
 
 /// Deletes the objects that nothing needs: blocks that no manifest names, such as those of a process
@@ -91,8 +95,10 @@ struct Done {
 impl Bucket {
     /// Runs the command, and returns what it did.
     pub(crate) async fn run(&self) -> anyhow::Result<Answer> {
-        let Task::Clean(clean) = &self.task;
-        clean.run().await
+        match &self.task {
+            Task::Clean(clean) => clean.run().await,
+            Task::Verify(verify) => verify.run().await,
+        }
     }
 }
 
@@ -103,8 +109,9 @@ impl Clean {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let store = self.store(&disk, &clock)?;
-        let tenants = self.tenants(&store, &clock).await?;
+        let (config, store) = (self.config.as_deref(), self.store.as_deref());
+        let store = open(config, store, &disk, &clock)?;
+        let tenants = tenants(&self.tenants, &store, &clock).await?;
         let collector = self.collector(&store, &clock);
         let mut all = Vec::new();
 
@@ -129,36 +136,6 @@ impl Clean {
 
         let code = code(&all);
         Ok(Answer { text, code })
-    }
-
-    fn store(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
-        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
-        let url = settings.config.store_url()?;
-
-        // To open a store in a directory would create the directory.
-        if let StoreUrl::File(path) = &url {
-            anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
-        }
-
-        open_bucket(&settings.config, disk, clock)
-    }
-
-    async fn tenants(&self, store: &Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Tenant>> {
-        let register = Tenants::open(store.clone(), WriterId(clock.new_ulid())).await?;
-        if self.tenants.is_empty() {
-            return Ok(register.all());
-        }
-
-        let mut tenants = Vec::new();
-        for name in &self.tenants {
-            let name = TenantName::parse(name)?;
-            let id = register
-                .lookup(&name)
-                .with_context(|| format!("the store has no tenant {name}"))?;
-            tenants.push(Tenant { name, id });
-        }
-
-        Ok(tenants)
     }
 
     fn collector(&self, store: &Store, clock: &Arc<dyn Clock>) -> Collector {
@@ -216,6 +193,47 @@ impl Clean {
 
         text
     }
+}
+
+/// Opens the store that the settings name.
+fn open(
+    config: Option<&Path>,
+    store: Option<&str>,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Store> {
+    let settings = Settings::of_store(config, store)?;
+    let url = settings.config.store_url()?;
+
+    // To open a store in a directory would create the directory.
+    if let StoreUrl::File(path) = &url {
+        anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
+    }
+
+    open_bucket(&settings.config, disk, clock)
+}
+
+/// Returns the tenants of these names, or all of the store.
+async fn tenants(
+    names: &[String],
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<Tenant>> {
+    let register = Tenants::open(store.clone(), WriterId(clock.new_ulid())).await?;
+    if names.is_empty() {
+        return Ok(register.all());
+    }
+
+    let mut tenants = Vec::new();
+    for name in names {
+        let name = TenantName::parse(name)?;
+        let id = register
+            .lookup(&name)
+            .with_context(|| format!("the store has no tenant {name}"))?;
+        tenants.push(Tenant { name, id });
+    }
+
+    Ok(tenants)
 }
 
 fn done(tenant: Tenant, outcome: Result<Collected, duramen_blocks::Error>) -> Done {

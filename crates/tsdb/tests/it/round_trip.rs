@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use duramen_model::{Counts, Histogram, Labels, ResetHint, Span, TimeRange};
 use duramen_runtime::{Disk, RealDisk};
-use duramen_tsdb::{Samples, TsdbBlock, find};
+use duramen_tsdb::{Samples, TsdbBlock, find, is_deleted};
 use proptest::prelude::*;
 
 use crate::written::{Series, ULID, write};
@@ -151,6 +151,44 @@ fn series_come_in_the_order_of_our_blocks_with_external_labels() {
         read.iter()
             .all(|(labels, _)| labels.get("cluster") == Some("eu"))
     );
+}
+
+#[test]
+fn marks_and_labels_of_thanos_and_mimir_are_honoured_and_their_other_files_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join(ULID);
+    let labels =
+        r#"{"labels":{"cluster":"eu","__compactor_shard_id__":"1_of_4","__org_id__":"a"}}"#;
+    write(&directory, &series(), 10_000_000, labels);
+
+    for name in ["index-header", "no-compact-mark.json", "table.parquet"] {
+        std::fs::write(directory.join(name), "x").unwrap();
+        std::fs::write(folder.path().join(name), "x").unwrap();
+    }
+
+    std::fs::create_dir(folder.path().join("debug")).unwrap();
+    let found = find(&*disk(), folder.path()).unwrap();
+    assert_eq!(found, std::slice::from_ref(&directory));
+    assert!(!is_deleted(&*disk(), &directory).unwrap());
+
+    let all = read(&directory, TimeRange::ALL).unwrap();
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|(labels, _)| {
+        labels.get("cluster") == Some("eu") && labels.iter().all(|(name, _)| name != "__org_id__")
+    }));
+
+    let beside = folder.path().join("markers");
+    let marks = [
+        directory.join("deletion-mark.json"),
+        beside.join(format!("{ULID}-deletion-mark.json")),
+    ];
+    std::fs::create_dir(&beside).unwrap();
+
+    for mark in marks {
+        std::fs::write(&mark, "{}").unwrap();
+        assert!(is_deleted(&*disk(), &directory).unwrap(), "{mark:?}");
+        std::fs::remove_file(&mark).unwrap();
+    }
 }
 
 #[test]

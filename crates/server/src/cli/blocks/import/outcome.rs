@@ -23,6 +23,8 @@ pub(super) enum Done {
     },
     /// An input that is taken in pieces.
     Pieces(Pieces),
+    /// It is marked for deletion, so it was passed over.
+    Marked,
     /// It was imported before, or nothing was done.
     Nothing,
 }
@@ -70,6 +72,7 @@ pub(super) fn told(outcomes: &[Outcome]) -> String {
                 pieces.there,
                 pieces.there + pieces.imported
             ),
+            (Done::Marked, _) => writeln!(text, "marked    {input}: its owner deletes it"),
             (Done::Nothing, None) => writeln!(text, "there     {input}"),
             (Done::Nothing, Some(_)) => Ok(()),
         };
@@ -113,6 +116,7 @@ pub(super) fn in_json(Outcome { input, done, error }: &Outcome) -> Json {
             "blocks": pieces.blocks,
             "bytes": pieces.bytes,
         }),
+        Done::Marked => json!({ "directory": input, "outcome": "marked" }),
         Done::Nothing => json!({ "directory": input, "outcome": "there" }),
     };
 

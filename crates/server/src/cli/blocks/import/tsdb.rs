@@ -50,6 +50,10 @@ pub(super) async fn import(directory: &Path, target: &Target) -> Outcome {
 }
 
 async fn try_import(directory: &Path, target: &Target) -> anyhow::Result<Done> {
+    if duramen_tsdb::is_deleted(&*target.disk, directory)? {
+        return Ok(Done::Marked);
+    }
+
     let mut block = TsdbBlock::open(&target.disk, directory)?;
 
     let Some(mut lot) = target.begin_block(block.meta()).await? else {
