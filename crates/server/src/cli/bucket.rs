@@ -1,15 +1,15 @@
 //! The subcommand `bucket`: cares for a store as a whole.
 
+mod store;
 mod verify;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use duramen_bucket::{Bucket as Store, StoreUrl, Tenant, Tenants, WriterIdentity};
+use duramen_bucket::{Bucket as Store, Tenant, WriterIdentity};
 use duramen_compact::{Collected, Collector, CollectorSettings, Replaced, Worker};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantName, WriterId};
@@ -20,8 +20,6 @@ use serde_json::{Value as Json, json};
 use self::verify::Verify;
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
-use crate::config::settings::Settings;
-use crate::roles::open_bucket;
 
 /// The exit code when there was nothing to delete.
 const NOTHING_TO_DO: u8 = 3;
@@ -110,9 +108,9 @@ impl Clean {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let (config, store) = (self.config.as_deref(), self.store.as_deref());
-        let store = open(config, store, &disk, &clock)?;
-        let tenants = tenants(&self.tenants, &store, &clock).await?;
-        let collector = self.collector(&store, &clock);
+        let bucket = store::open(config, store, &disk, &clock)?;
+        let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
+        let collector = self.collector(&bucket, &clock);
         let mut all = Vec::new();
 
         if self.dry_run {
@@ -193,47 +191,6 @@ impl Clean {
 
         text
     }
-}
-
-/// Opens the store that the settings name.
-fn open(
-    config: Option<&Path>,
-    store: Option<&str>,
-    disk: &Arc<dyn Disk>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Store> {
-    let settings = Settings::of_store(config, store)?;
-    let url = settings.config.store_url()?;
-
-    // To open a store in a directory would create the directory.
-    if let StoreUrl::File(path) = &url {
-        anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
-    }
-
-    open_bucket(&settings.config, disk, clock)
-}
-
-/// Returns the tenants of these names, or all of the store.
-async fn tenants(
-    names: &[String],
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Vec<Tenant>> {
-    let register = Tenants::open(store.clone(), WriterId(clock.new_ulid())).await?;
-    if names.is_empty() {
-        return Ok(register.all());
-    }
-
-    let mut tenants = Vec::new();
-    for name in names {
-        let name = TenantName::parse(name)?;
-        let id = register
-            .lookup(&name)
-            .with_context(|| format!("the store has no tenant {name}"))?;
-        tenants.push(Tenant { name, id });
-    }
-
-    Ok(tenants)
 }
 
 fn done(tenant: Tenant, outcome: Result<Collected, duramen_blocks::Error>) -> Done {

@@ -14,6 +14,7 @@ use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
 use duramen_settings::duration;
 use serde_json::{Value as Json, json};
 
+use super::store;
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
 
@@ -67,8 +68,8 @@ impl Verify {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let (config, store) = (self.config.as_deref(), self.store.as_deref());
-        let store = super::open(config, store, &disk, &clock)?;
-        let tenants = super::tenants(&self.tenants, &store, &clock).await?;
+        let bucket = store::open(config, store, &disk, &clock)?;
+        let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
 
         let identity = WriterIdentity {
             writer: WriterId(clock.new_ulid()),
@@ -77,8 +78,8 @@ impl Verify {
         };
 
         let inventories = Inventories {
-            bucket: store.clone(),
-            manifests: Manifests::new(store, Arc::clone(&clock), identity),
+            bucket: bucket.clone(),
+            manifests: Manifests::new(bucket, Arc::clone(&clock), identity),
             age: self.age,
         };
 
