@@ -612,7 +612,7 @@ impl Default for QueryConfig {
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
-            bytes_max: 1 << 30,
+            bytes_max: 2 << 30,
             disk_bytes_max: None,
             directory: None,
             engine: CacheEngine::default(),

@@ -53,6 +53,17 @@ impl Merge {
             .await?;
             self.find_first(&mut first);
 
+            // The parts of a set of siblings have no series in common, and each passes as it is.
+            if let [at] = first[..]
+                && self.is_before_others(at)
+            {
+                if builder.is_empty() {
+                    return Ok(self.inputs[at].batch.take());
+                }
+
+                break;
+            }
+
             let Some(labels) = first.first().and_then(|at| self.inputs[*at].labels()) else {
                 break;
             };
@@ -68,6 +79,23 @@ impl Merge {
         }
 
         Ok((!builder.is_empty()).then(|| builder.finish()))
+    }
+
+    /// Returns whether a batch that was just read ends before the current series of all other inputs.
+    fn is_before_others(&self, at: usize) -> bool {
+        let Input { batch, row: 0, .. } = &self.inputs[at] else {
+            return false;
+        };
+
+        let Some(last) = batch.as_ref().map(|batch| batch.labels_at(batch.len() - 1)) else {
+            return false;
+        };
+
+        let mut others = self.inputs.iter().enumerate();
+        others.all(|(other, input)| {
+            let is_behind = |labels| cmp_encoded_in_block(last, labels) == Ordering::Less;
+            other == at || input.labels().is_none_or(is_behind)
+        })
     }
 
     /// Puts the inputs with the smallest current series into `first`.
@@ -134,3 +162,6 @@ impl Input {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
