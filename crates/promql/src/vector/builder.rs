@@ -36,6 +36,12 @@ impl VectorBuilder {
         Self::with_series_max(grid.steps, grid.batch_series_max())
     }
 
+    /// Returns what the values of `rows` rows take. To be reserved before
+    /// [`VectorBuilder::single`].
+    pub(crate) const fn single_bytes(steps: usize, rows: usize) -> usize {
+        (rows * size_of::<f64>()).saturating_mul(steps)
+    }
+
     /// Creates a builder of one batch, which has at most `rows` rows.
     pub(crate) fn single(steps: usize, rows: usize) -> Self {
         Self {

@@ -633,6 +633,33 @@ async fn a_tenant_at_its_budget_is_refused_and_another_answers() {
 }
 
 #[tokio::test]
+async fn a_thousand_counts_at_once_are_answered_or_refused_by_name_and_another_tenant_is_answered()
+{
+    let limited = Limited::new(filled(), |limits| limits.waiting_max = 500).await;
+    let other = TenantName::parse("other").unwrap();
+
+    let counting = tenant();
+    let all = "count({__name__=~\".+\"})";
+    let counts = (0..1000).map(|_| limited.instant(&counting, all));
+    let (counts, of_other) = tokio::join!(
+        futures::future::join_all(counts),
+        limited.instant(&other, all)
+    );
+
+    of_other.unwrap();
+
+    let refused: Vec<_> = counts.into_iter().filter_map(Result::err).collect();
+    let named = |error: &Error| error.limit() == Some("waiting_max");
+    assert!(refused.iter().all(named), "{refused:?}");
+    assert!(
+        (1..=500).contains(&refused.len()),
+        "{} were refused",
+        refused.len()
+    );
+    assert_eq!(limited.memory.used(), 0);
+}
+
+#[tokio::test]
 async fn while_the_memory_of_the_process_is_in_use_questions_fail_and_are_counted() {
     let limited = Limited::new(filled(), |_| {}).await;
     let room = limited.memory.mark(Use::Query);

@@ -69,6 +69,12 @@ impl MapCells {
         arguments: &[Vec<f64>],
         allowance: &Allowance,
     ) -> Result<RecordBatch> {
+        // The output of the call before is with the receiver, who has reserved it.
+        allowance.hold(VectorBuilder::single_bytes(
+            self.grid.steps,
+            batch.num_rows(),
+        ))?;
+
         let mut out = VectorBuilder::single(self.grid.steps, batch.num_rows());
         let mut nameless = self.names.nameless();
 
@@ -98,7 +104,7 @@ impl MapCells {
             });
         }
 
-        allowance.hold(0)?;
+        allowance.hold(out.bytes())?;
         Ok(out.finish_single())
     }
 

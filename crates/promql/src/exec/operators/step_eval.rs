@@ -83,6 +83,12 @@ impl StepEval {
     ) -> Result<Option<RecordBatch>> {
         let batch = SeriesBatch::from_record_batch(batch)
             .ok_or_else(|| DataFusionError::Internal("a selector reads series".to_owned()))?;
+        // The cells of the pieces before are copied when more are added. The output of the call
+        // before is with the receiver, who has reserved it.
+        let more = VectorBuilder::single_bytes(self.grid.steps, batch.len());
+        let before = begun.as_ref().map_or(0, VectorBuilder::bytes);
+        allowance.hold(more + 3 * before)?;
+
         let mut out = begun
             .take()
             .unwrap_or_else(|| VectorBuilder::single(self.grid.steps, batch.len()));
@@ -136,8 +142,7 @@ impl StepEval {
         samples_seen.check()?;
         self.check_factors(arguments, &samples_seen.counts())?;
 
-        let held = if batch.goes_on() { out.bytes() } else { 0 };
-        allowance.hold(held)?;
+        allowance.hold(out.bytes())?;
 
         let read = match self.origin {
             Origin::Source if allowance.counts().first_reads => self.first_reads(&batch),

@@ -16,7 +16,7 @@ pub(crate) struct Merged<'a> {
     steps: usize,
     ids: HashMap<Box<[u8]>, usize>,
     labels: Vec<Box<[u8]>>,
-    cells: Vec<Option<f64>>,
+    cells: Vec<Box<[Option<f64>]>>,
     /// By series and step, in byte form. There is no float at such a step.
     histograms: HashMap<(usize, usize), Box<[u8]>>,
 }
@@ -65,7 +65,7 @@ impl<'a> Merged<'a> {
 
         for step in steps {
             let Some(cell) = cell(step) else { continue };
-            let held = &mut self.cells[id * self.steps + step];
+            let held = &mut self.cells[id][step];
 
             let bytes = match cell {
                 Cell::Float(value) => {
@@ -102,7 +102,7 @@ impl<'a> Merged<'a> {
         self.allowance.grow(bytes)?;
         self.ids.insert(labels.into(), id);
         self.labels.push(labels.into());
-        self.cells.resize(self.cells.len() + self.steps, None);
+        self.cells.push(vec![None; self.steps].into());
 
         Ok(id)
     }
@@ -115,7 +115,7 @@ impl<'a> Merged<'a> {
         let mut out = VectorBuilder::new(grid);
 
         for (id, labels) in self.labels.iter().enumerate() {
-            let float = |step: usize| self.cells[id * self.steps + step];
+            let float = |step: usize| self.cells[id][step];
             if self.histograms.is_empty() {
                 out.push(labels, float);
                 continue;
