@@ -21,7 +21,7 @@ use crate::gauged::Gauged;
 use crate::local::CompleteFile;
 use crate::retry::Retries;
 use crate::retrying::Retrying;
-use crate::{Config, Error, LocalStore, Metrics, StoreUrl, s3};
+use crate::{Access, Config, Error, LocalStore, Metrics, StoreUrl, s3};
 
 /// One deployment's part of an object store. Cheap to clone.
 ///
@@ -46,8 +46,8 @@ struct Inner {
 const PART_BYTES: usize = 16 << 20;
 
 impl Bucket {
-    /// Makes the client of the store. It sends no request. For a directory, it creates the
-    /// directory and removes old staged files, which blocks. [`crate::probe::probe`] and
+    /// Makes the client of the store. It sends no request. For a directory that is not only read, it
+    /// creates the directory and removes old staged files, which blocks. [`crate::probe::probe`] and
     /// [`crate::Deployment::open`] check the store.
     pub fn open(
         url: &StoreUrl,
@@ -60,7 +60,10 @@ impl Bucket {
             StoreUrl::Memory => Arc::new(object_store::memory::InMemory::new()),
             StoreUrl::File(path) => {
                 own_disk = Some(Arc::clone(&disk));
-                Arc::new(LocalStore::open(disk, path, &*clock)?)
+                Arc::new(match config.access {
+                    Access::Alone => LocalStore::open(disk, path, &*clock)?,
+                    Access::Reads => LocalStore::open_to_read(disk, path, &*clock),
+                })
             }
             StoreUrl::S3 { bucket, prefix } => {
                 let store = s3::open(bucket, config)?;

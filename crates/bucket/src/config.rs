@@ -22,6 +22,18 @@ pub struct Config {
     pub request_timeout: Duration,
     #[serde(skip)]
     pub connect_timeout: Duration,
+    #[serde(skip)]
+    pub access: Access,
+}
+
+/// What a process does with a store in a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// It reads and writes, and keeps other processes away.
+    #[default]
+    Alone,
+    /// It only reads, beside a process that may have the store.
+    Reads,
 }
 
 impl Default for Config {
@@ -33,6 +45,7 @@ impl Default for Config {
             retry: RetryPolicy::default(),
             request_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
+            access: Access::Alone,
         }
     }
 }

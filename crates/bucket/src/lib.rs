@@ -41,7 +41,7 @@ pub use ballast::Ballast;
 pub use bucket::Bucket;
 pub use chain::{Author, Chain, Created, Entry};
 pub use claim::{Claim, LogLeft, TakeOver};
-pub use config::{Config, Credentials, S3Config};
+pub use config::{Access, Config, Credentials, S3Config};
 pub use cost::StoreCost;
 pub use data_dir::{DataDir, DataDirLock, WriterIdentity};
 pub use deployment::Deployment;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use ulid::Ulid;
 
 use crate::Error;
+use crate::config::Access;
 use crate::directories::create_settled;
 
 use super::paths::{Segment, path_of, segment_of};
@@ -28,6 +29,7 @@ pub(super) struct Files {
     process: Ulid,
     staged: AtomicU64,
     names: Mutex<Names>,
+    access: Access,
     _lock: Option<Lock>,
 }
 
@@ -203,8 +205,33 @@ impl Files {
             process,
             staged: AtomicU64::new(0),
             names: Mutex::default(),
+            access: Access::Alone,
             _lock: lock,
         })
+    }
+
+    /// Opens the store beside the process that has it. Nothing is created, locked or removed, and
+    /// what would change the store fails.
+    pub(super) fn open_to_read(disk: Arc<dyn Disk>, root: &FilePath, process: Ulid) -> Self {
+        Self {
+            disk,
+            root: root.to_path_buf(),
+            process,
+            staged: AtomicU64::new(0),
+            names: Mutex::default(),
+            access: Access::Reads,
+            _lock: None,
+        }
+    }
+
+    fn check_may_write(&self) -> io::Result<()> {
+        match self.access {
+            Access::Alone => Ok(()),
+            Access::Reads => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the store was opened only to read it",
+            )),
+        }
     }
 
     pub(super) fn root(&self) -> &FilePath {
@@ -216,6 +243,8 @@ impl Files {
     }
 
     pub(super) fn stage(&self) -> io::Result<Staged> {
+        self.check_may_write()?;
+
         let path = self.staging_path();
         let file = self.disk.create_new(&path)?;
 
@@ -279,6 +308,8 @@ impl Files {
     /// Fails with `CrossesDevices` or another error of a link if the file cannot have a second name
     /// here. Then nothing has changed.
     pub(super) fn link(&self, file: &CompleteFile, key: &Path) -> io::Result<Found> {
+        self.check_may_write()?;
+
         self.disk.open_append(&file.path)?.sync_data()?;
         self.must_be(&file.path, file.written())?;
 
@@ -317,6 +348,8 @@ impl Files {
     /// Gives the object `from` a second name `to`. Both may share their bytes, because objects are
     /// never changed in place.
     pub(super) fn copy(&self, from: &Path, to: &Path, publish: Publish) -> io::Result<()> {
+        self.check_may_write()?;
+
         self.find(from)?;
 
         let from = self.path(from);
@@ -459,6 +492,8 @@ impl Files {
 
     /// Removes an object, durably.
     pub(super) fn remove(&self, key: &Path) -> io::Result<()> {
+        self.check_may_write()?;
+
         let path = self.path(key);
         self.stat(&path)?;
         self.disk.remove_file(&path)?;

@@ -65,6 +65,14 @@ impl LocalStore {
         })
     }
 
+    /// Opens the store in `root` to read it, beside a process that has it. What changes the store
+    /// fails.
+    pub fn open_to_read(disk: Arc<dyn Disk>, root: &FilePath, clock: &dyn Clock) -> Self {
+        Self {
+            files: Arc::new(Files::open_to_read(disk, root, clock.new_ulid())),
+        }
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         key: &Path,

@@ -9,7 +9,7 @@ use duramen_bucket::{Bucket, Config, Error, LocalStore, StoreUrl, keys};
 use duramen_model::{ErrorKind, TenantId};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_testkit::SimDisk;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use ulid::Ulid;
@@ -95,6 +95,35 @@ async fn a_second_process_on_one_directory_is_refused_and_told_who_has_it() {
 
     drop(first);
     LocalStore::open(Arc::new(RealDisk), &store, &*clock()).unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_reads_is_beside_another_and_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let first = LocalStore::open(Arc::new(RealDisk), root.path(), &*clock()).unwrap();
+    let key = Path::from("t/k");
+    first.put(&key, "there".into()).await.unwrap();
+
+    let mut upload = first.put_multipart(&Path::from("later")).await.unwrap();
+    upload.put_part("half".into()).await.unwrap();
+
+    let reader = LocalStore::open_to_read(Arc::new(RealDisk), root.path(), &*clock());
+    let read = reader.get(&key).await.unwrap().bytes().await.unwrap();
+    assert_eq!(read, "there");
+
+    reader
+        .put(&Path::from("new"), "x".into())
+        .await
+        .unwrap_err();
+    reader.put_multipart(&Path::from("new")).await.unwrap_err();
+    reader.copy(&key, &Path::from("new")).await.unwrap_err();
+    reader.delete(&key).await.unwrap_err();
+    drop(reader);
+
+    upload.complete().await.unwrap();
+    let listed: Vec<_> = first.list(None).try_collect().await.unwrap();
+    let names: Vec<_> = listed.into_iter().map(|object| object.location).collect();
+    assert_eq!(names, [Path::from("later"), key]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use duramen_bucket::{Bucket as Store, Tenant, WriterIdentity};
+use duramen_bucket::{Access, Bucket as Store, Tenant, WriterIdentity};
 use duramen_compact::{Collected, Collector, CollectorSettings, Replaced, Worker};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantName, WriterId};
@@ -108,7 +108,7 @@ impl Clean {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let (config, store) = (self.config.as_deref(), self.store.as_deref());
-        let bucket = store::open(config, store, &disk, &clock)?;
+        let bucket = store::open(config, store, Access::Alone, &disk, &clock)?;
         let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
         let collector = self.collector(&bucket, &clock);
         let mut all = Vec::new();

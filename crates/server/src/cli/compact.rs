@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use duramen_blocks::{MergeOptions, Staging};
-use duramen_bucket::{Bucket, StoreUrl, Tenant, Tenants, WriterIdentity};
+use duramen_bucket::{Access, Bucket, StoreUrl, Tenant, Tenants, WriterIdentity};
 use duramen_compact::claims::STILL_MAX;
 use duramen_compact::{
     ClaimWhen, Claims, Compactor, Event, Executor, Job, Policy, Summary, Worker,
@@ -241,7 +241,7 @@ impl Compact {
             anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
         }
 
-        open_bucket(&settings.config, disk, clock)
+        open_bucket(&settings.config, Access::Alone, disk, clock)
     }
 
     async fn tenants(

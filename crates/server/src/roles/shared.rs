@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use duramen_api::http::{BodyBounds, Door, Intake, Tenancy};
 use duramen_bucket::{
-    Bucket, Claim, Credentials, DataDir, LogLeft, Opening, StoreCost, TakeOver, Tenants,
+    Access, Bucket, Claim, Credentials, DataDir, LogLeft, Opening, StoreCost, TakeOver, Tenants,
 };
 use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
@@ -79,7 +79,7 @@ impl Shared {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut data_dir = DataDir::open(Arc::clone(&disk), &config.data_dir, &*clock)
             .context("open the data directory")?;
-        let bucket = open_bucket(config, &disk, &clock)?;
+        let bucket = open_bucket(config, Access::Alone, &disk, &clock)?;
         bucket.metrics().register(registry);
 
         let Opening {
@@ -226,11 +226,13 @@ const fn take_over(config: &Config) -> TakeOver {
 /// Makes the client of the store. It sends no request.
 pub(crate) fn open_bucket(
     config: &Config,
+    access: Access,
     disk: &Arc<dyn Disk>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Bucket> {
     let mut settings = duramen_bucket::Config {
         requests_max: config.bucket.requests_max,
+        access,
         ..duramen_bucket::Config::default()
     };
 

@@ -28,9 +28,9 @@ fn done(arguments: &[&str]) -> Json {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A store with samples of some hours, and a server that is stopped.
+/// A store with samples of some hours, and the server that has it.
 async fn store() -> (Duramen, String) {
-    let mut server = Duramen::local().await;
+    let server = Duramen::local().await;
     let start_ms = now_ms() - 7 * 60 * 60 * 1000;
     let mut body = Body::default();
 
@@ -45,7 +45,6 @@ async fn store() -> (Duramen, String) {
 
     server.write(body.snappy()).await;
     server.flush().await;
-    server.stop().await;
 
     let url = format!("file://{}", server.data_dir().join("store").display());
     (server, url)
@@ -56,7 +55,7 @@ fn path(folder: &Path, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_form_goes_out_of_a_store() {
+async fn each_form_goes_out_of_a_store_that_a_server_has() {
     let (server, url) = store().await;
     let folder = tempfile::tempdir().unwrap();
     let samples = SERIES as i64 * STEPS;
@@ -131,7 +130,8 @@ async fn a_reader_that_closes_the_pipe_is_no_error() {
 
 #[tokio::test]
 async fn what_went_out_comes_in_and_a_second_time_adds_nothing() {
-    let (server, url) = store().await;
+    let (mut server, url) = store().await;
+    server.stop().await;
     let folder = tempfile::tempdir().unwrap();
 
     let out = |tenant: &str, form: &str, name: &str| {

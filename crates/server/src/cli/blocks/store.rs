@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use duramen_bucket::{Bucket, StoreUrl, Tenants, WriterIdentity};
+use duramen_bucket::{Access, Bucket, StoreUrl, Tenants, WriterIdentity};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantId, TenantName, WriterId};
 use duramen_runtime::{Clock, Disk};
@@ -22,6 +22,7 @@ pub(super) struct TenantStore {
 /// What happens if the store does not have the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
+    /// The store is only read.
     Fails,
     IsMade,
 }
@@ -45,7 +46,12 @@ impl TenantStore {
             anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
         }
 
-        let bucket = open_bucket(&settings.config, disk, clock)?;
+        let access = match absent {
+            Absent::Fails => Access::Reads,
+            Absent::IsMade => Access::Alone,
+        };
+
+        let bucket = open_bucket(&settings.config, access, disk, clock)?;
         let name = TenantName::parse(tenant)?;
         let register = Tenants::open(bucket.clone(), WriterId(clock.new_ulid())).await?;
 

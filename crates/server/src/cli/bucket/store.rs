@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use duramen_bucket::{Bucket, StoreUrl, Tenant, Tenants};
+use duramen_bucket::{Access, Bucket, StoreUrl, Tenant, Tenants};
 use duramen_model::{TenantName, WriterId};
 use duramen_runtime::{Clock, Disk};
 
@@ -15,6 +15,7 @@ use crate::roles::open_bucket;
 pub(super) fn open(
     config: Option<&Path>,
     store: Option<&str>,
+    access: Access,
     disk: &Arc<dyn Disk>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Bucket> {
@@ -26,7 +27,7 @@ pub(super) fn open(
         anyhow::ensure!(path.is_dir(), "there is no store in {}", path.display());
     }
 
-    open_bucket(&settings.config, disk, clock)
+    open_bucket(&settings.config, access, disk, clock)
 }
 
 /// Returns the tenants of these names, or all of the store.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use duramen_bucket::WriterIdentity;
+use duramen_bucket::{Access, WriterIdentity};
 use duramen_compact::{Inventories, Inventory};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantName, WriterId};
@@ -68,7 +68,7 @@ impl Verify {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let (config, store) = (self.config.as_deref(), self.store.as_deref());
-        let bucket = store::open(config, store, &disk, &clock)?;
+        let bucket = store::open(config, store, Access::Reads, &disk, &clock)?;
         let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
 
         let identity = WriterIdentity {
