@@ -46,9 +46,10 @@ fn python(module: &str) -> Option<PathBuf> {
     None
 }
 
-/// Returns a server with `up` of two instances, and the seconds of the first and the last sample.
+/// Returns a server that allows deletions, with `up` of two instances, and the seconds of the first
+/// and the last sample.
 async fn filled() -> (Duramen, i64, i64) {
-    let server = Duramen::local().await;
+    let server = Duramen::with(&["--http-admin-api"]).await;
     let start = now_ms() / 1000 - 15 * SAMPLES;
     let samples: Vec<(i64, f64)> = (0..SAMPLES)
         .map(|n| ((start + 15 * n) * 1000, 1.0))
