@@ -266,6 +266,28 @@ async fn the_command_deletes_and_shows_receipts() {
 
     let listed = delete(&server, &["list"]);
     assert!(String::from_utf8(listed.stdout).unwrap().contains(&id));
+
+    // Tools that read the store without the server leave out the same samples.
+    server.flush().await;
+    let folder = tempfile::tempdir().unwrap();
+    let merged = Command::new(env!("CARGO_BIN_EXE_duramen"))
+        .env_clear()
+        .args(["blocks", "merge", "--tenant", "anonymous", "--store"])
+        .arg(format!(
+            "file://{}",
+            server.data_dir().join("store").display()
+        ))
+        .arg("--out")
+        .arg(folder.path().join("merged"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(merged.stdout).unwrap();
+    assert!(
+        said.contains("samples    2 -> 1"),
+        "{said} {:?}",
+        merged.stderr
+    );
+
     assert!(delete(&server, &["clean"]).status.success());
     assert!(!delete(&server, &["series", "m{"]).status.success());
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use duramen_blocks::MergeInput;
 use duramen_blocks::local::{self, LocalBlock};
 use duramen_bucket::{Bucket, keys};
+use duramen_manifest::State;
 use duramen_model::{BlockEntry, BlockId, TenantId};
 use duramen_runtime::{Clock, Disk};
 
@@ -145,7 +146,7 @@ impl Selection {
             |entry: &&Arc<BlockEntry>| self.blocks.is_empty() || self.blocks.contains(&entry.id);
 
         let wanted = state.blocks.values().filter(is_wanted);
-        let blocks = wanted.map(|entry| of_store(&store.bucket, store.id, entry));
+        let blocks = wanted.map(|entry| of_store(&store.bucket, store.id, &state, entry));
 
         Ok(Selected {
             blocks: blocks.collect(),
@@ -154,11 +155,16 @@ impl Selection {
     }
 }
 
-fn of_store(bucket: &Bucket, tenant: TenantId, entry: &BlockEntry) -> MergeInput {
+/// Returns a block of a tenant, without what deletions of the tenant hide in it.
+fn of_store(bucket: &Bucket, tenant: TenantId, state: &State, entry: &BlockEntry) -> MergeInput {
+    let deletions = state.deletions.touching(entry);
+
     MergeInput {
         entry: entry.clone(),
         store: bucket.store(),
         directory: keys::block(tenant, entry),
-        deletions: Vec::new(),
+        deletions: deletions
+            .map(|one| Arc::clone(&one.asked.deletion))
+            .collect(),
     }
 }
