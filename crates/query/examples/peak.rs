@@ -13,10 +13,8 @@
     reason = "a measurement"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use duramen_block::{Block, BlockSource, BlockWriter, OpenOptions, SeriesContents, WriterOptions};
@@ -25,34 +23,11 @@ use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes
 use duramen_qos::{Account, Budget};
 use duramen_runtime::{Disk, RealDisk, SystemClock};
 use duramen_source::Reads;
+use duramen_testkit::allocator::{Counting, Peak};
 use object_store::local::LocalFileSystem;
 
 const MINUTE_MS: i64 = 60_000;
 const MINUTES: i64 = 24 * 60;
-
-/// The bytes that are allocated now, and the most that ever were since the last reset.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: all calls go to the system's allocator; only numbers are kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -139,14 +114,13 @@ async fn ask(dir: &Path, stats: &BlockStats, budget: usize) {
     // Sets the peak that the system counts to what is resident now.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let resident = status_kib("VmRSS:");
-    let held = HELD.load(Ordering::Relaxed);
-    PEAK.store(held, Ordering::Relaxed);
+    let peak = Peak::start();
 
     let started = Instant::now();
     let answer = engine.range(&context, &expr, times).await;
     let took = started.elapsed();
 
-    let allocated = PEAK.load(Ordering::Relaxed) - held;
+    let allocated = peak.bytes();
     let resident = status_kib("VmHWM:") - resident;
     println!(
         "peak above idle: allocator {:.1} MB, resident {:.1} MB, budget {:.1} MB; {took:?}; {}",

@@ -5,6 +5,7 @@
 //! - [`disk`]: a [`SimDisk`], which can lose data that was not synced.
 //! - [`store`]: an object store within the process whose GETs a test controls and counts.
 //! - [`prompb`]: the messages of Prometheus' protocols, as senders encode them.
+//! - [`allocator`]: an allocator that counts.
 //! - [`shared`]: the folder of conformance data that is not part of the project.
 //!
 //! Its tests compare the dependencies between crates with ARCHITECTURE.md (`floors`), check that
@@ -12,6 +13,7 @@
 //! names in documents (`documents`, `commands`). The runner of PromQL scripts is the crate
 //! `promqltest`.
 
+pub mod allocator;
 pub mod disk;
 pub mod prompb;
 pub mod s3;

@@ -3,44 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path as FilePath;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_blocks::{Error, MergeInput, MergeOptions, Merged, merge};
 use duramen_model::{BlockEntry, BlockId, Content, ErrorKind, Labels, Order, TenantId, WriterId};
 use duramen_runtime::{Disk, RealDisk};
+use duramen_testkit::allocator::{Counting, Peak};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use ulid::Ulid;
 
 const TENANT: TenantId = TenantId(Ulid(1));
-
-/// The bytes that are allocated now, and the most that ever were since the last reset.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: all calls go to the system's allocator; only numbers are kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -123,12 +98,10 @@ async fn merge_within(
         Ok((id, writer))
     };
 
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let peak = Peak::start();
 
     let merged = merge(inputs.to_vec(), &options, &Arc::default(), create).await;
-    let peak = PEAK.load(Ordering::Relaxed) - before;
-    (merged, peak)
+    (merged, peak.bytes())
 }
 
 #[tokio::test(flavor = "multi_thread")]

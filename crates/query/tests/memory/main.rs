@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod blocks;
-mod counting;
 
 use std::sync::Arc;
 
@@ -18,10 +17,14 @@ use duramen_query::{
 };
 use duramen_runtime::{Clock, SystemClock, Workers};
 use duramen_source::{Columns, MergeSource, Unchanging};
+use duramen_testkit::allocator::{Counting, Peak};
 use futures::TryStreamExt;
 use ulid::Ulid;
 
 use crate::blocks::{END_MS, STEP_MS, two_blocks};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// What a question takes besides its budget: its tasks, its plan, its text and its errors.
 const BASE_BYTES: usize = 512 << 10;
@@ -213,7 +216,9 @@ async fn every_kind_of_question_stays_within_its_budget() {
         let querier = querier(&source, budget).await;
 
         for asked in Asked::all() {
-            let (result, peak) = counting::peak_of(asked.ask(&querier)).await;
+            let peak = Peak::start();
+            let result = asked.ask(&querier).await;
+            let peak = peak.bytes();
             let besides = BASE_BYTES + asked.selectors() * SELECTOR_BYTES + asked.labels_bytes();
             let bound = budget + budget / 10 + besides;
 

@@ -107,7 +107,8 @@ impl Clean {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let (config, store) = (self.config.as_deref(), self.store.as_deref());
+        let config = self.config.as_deref();
+        let store = self.store.as_deref();
         let bucket = store::open(config, store, Access::Alone, &disk, &clock)?;
         let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
         let collector = self.collector(&bucket, &clock);

@@ -140,7 +140,9 @@ struct Parts {
 
 impl Parts {
     fn new(tools: &Tools<'_>) -> anyhow::Result<Self> {
-        let (bucket, clock) = (&tools.bucket, tools.clock);
+        let bucket = &tools.bucket;
+        let clock = tools.clock;
+
         let identity = WriterIdentity {
             writer: WriterId(clock.new_ulid()),
             epoch: 0,

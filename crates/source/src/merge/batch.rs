@@ -199,7 +199,8 @@ impl MergedBatch {
     /// Returns the input and its rows, if all series at `at` are of one input alone.
     fn only_input(&self, at: &Range<usize>) -> Option<(usize, Range<usize>)> {
         let rows = &self.rows[self.offsets[at.start]..self.offsets[at.end]];
-        let (first, last) = (rows.first()?, rows.last()?);
+        let first = rows.first()?;
+        let last = rows.last()?;
 
         let is_alone = rows.len() == at.len() && rows.iter().all(|row| row.input == first.input);
         let each_has_one = || at.clone().all(|at| self.rows_of(at).len() == 1);

@@ -189,7 +189,8 @@ impl Exporting {
             anyhow::ensure!(!self.is_piped(), "blocks of a TSDB need a directory");
             super::rewrite::create_out(disk, &self.out)?;
 
-            let (disk, clock) = (Arc::clone(disk), Arc::clone(clock));
+            let disk = Arc::clone(disk);
+            let clock = Arc::clone(clock);
             return Ok(Box::new(TsdbForm::new(disk, clock, self.out.clone())));
         }
 

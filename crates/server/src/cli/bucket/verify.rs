@@ -67,7 +67,8 @@ impl Verify {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let (config, store) = (self.config.as_deref(), self.store.as_deref());
+        let config = self.config.as_deref();
+        let store = self.store.as_deref();
         let bucket = store::open(config, store, Access::Reads, &disk, &clock)?;
         let tenants = store::tenants(&self.tenants, &bucket, &clock).await?;
 

@@ -60,7 +60,9 @@ impl Target {
 
     /// Does the same for a block of a TSDB.
     pub(super) async fn begin_block(&self, meta: &Meta) -> anyhow::Result<Option<Lot<'_>>> {
-        let (ulid, labels) = (meta.ulid, &meta.external_labels);
+        let ulid = meta.ulid;
+        let labels = &meta.external_labels;
+
         self.begin_as(&format!(
             "import of {ulid} into {}: {labels:?}",
             self.tenant()
