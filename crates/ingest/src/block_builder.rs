@@ -14,7 +14,7 @@ use duramen_model::{
     BlockEntry, BlockId, BlockStats, Content, Exemplar, FamilyMetadata, Labels, Life, TimeRange,
 };
 use duramen_runtime::Clock;
-use duramen_runtime::workers::step_back;
+use duramen_runtime::priority::step_back;
 use duramen_source::HistogramRef;
 use roaring::RoaringBitmap;
 

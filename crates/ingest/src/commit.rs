@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use duramen_model::{Labels, TenantId};
 use duramen_runtime::Clock;
+use duramen_runtime::priority::step_ahead;
 use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -97,6 +98,8 @@ impl CommitLoop {
     /// Runs until every sender of commands is gone. An error means that the log cannot be trusted
     /// any more: the process must stop.
     pub(crate) fn run(mut self) -> Result<(), Error> {
+        step_ahead();
+
         while let Some(first) = self.commands.blocking_recv() {
             let mut group = Vec::new();
             let mut rows = 0;

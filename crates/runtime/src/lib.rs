@@ -3,8 +3,8 @@
 //! - [`clock`]: the only source of time. Tests set it.
 //! - [`entropy`]: the only source of randomness, of ids too. It comes with the clock.
 //! - [`tasks`]: named tasks that are watched and joined. [`workers`]: threads for computations,
-//!   separate from those that serve requests. [`pace`]: lets a long computation yield.
-//!   [`flights`]: one piece of work for all who wait for its result.
+//!   separate from those that serve requests. [`priority`]: which threads run first. [`pace`]: lets
+//!   a long computation yield. [`flights`]: one piece of work for all who wait for its result.
 //! - [`disk`]: files that survive a loss of power, behind a trait that `testkit` simulates.
 //!   [`disk::descriptors`]: a reserve of file descriptors.
 //! - [`memory`]: the memory limit of the process. [`process`]: identifies this process, and checks
@@ -16,6 +16,7 @@ pub mod entropy;
 pub mod flights;
 pub mod memory;
 pub mod pace;
+pub mod priority;
 pub mod process;
 pub mod tasks;
 pub mod workers;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use duramen_api::http::{self, Serving, Starting};
 use duramen_runtime::disk::descriptors;
+use duramen_runtime::priority::step_ahead;
 use duramen_runtime::{Clock, OnFailure, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("duramen")
+        .on_thread_start(step_ahead)
         .enable_all()
         .build()?;
 

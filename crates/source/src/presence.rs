@@ -19,7 +19,7 @@ use crate::error::Error;
 pub type PresenceStream = Pin<Box<dyn Stream<Item = Result<PresenceBatch, Error>> + Send>>;
 
 /// A run of samples of one series in one part, and the stale marker that ends it, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Trace {
     /// The time of the first sample.
     pub first_ms: i64,

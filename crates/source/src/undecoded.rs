@@ -14,6 +14,9 @@ use crate::error::Error;
 
 /// How many samples are decoded together: half a megabyte, which fits into the cache of a core.
 pub const PIECE_SAMPLES: u64 = 32 << 10;
+/// How many samples a receiver takes at a time of series that came together. A few shares of a
+/// selection of one metric keep all cores busy, and all are equally large.
+const SHARE_SAMPLES: u64 = 256 << 10;
 /// A histogram counts as this many floats, which are 256 bytes.
 const HISTOGRAM_SAMPLES: usize = 16;
 
@@ -95,6 +98,69 @@ pub fn piece_weight_max(series: &dyn UndecodedSeries) -> u64 {
     pieces(series).map(weight).max().unwrap_or(0)
 }
 
+/// Returns the rows of each share of `series`: about [`SHARE_SAMPLES`] samples, and at least one
+/// series. Without series there is one.
+pub fn shares(series: &dyn UndecodedSeries) -> Vec<Range<usize>> {
+    let count = series.count();
+    let mut shares = Vec::new();
+    let mut start = 0;
+
+    while start < count || shares.is_empty() {
+        let end = rows_within(series, start..count, SHARE_SAMPLES);
+        shares.push(start..end);
+        start = end;
+    }
+
+    shares
+}
+
+/// A share of series that came together.
+#[derive(Debug)]
+struct Share {
+    all: Arc<dyn UndecodedSeries>,
+    labels: BinaryArray,
+    rows: Range<usize>,
+}
+
+impl UndecodedSeries for Share {
+    fn labels(&self) -> &BinaryArray {
+        &self.labels
+    }
+
+    fn weight(&self, row: usize) -> u64 {
+        self.all.weight(self.rows.start + row)
+    }
+
+    /// The first share has all of it: the bytes stay until the last share is gone.
+    fn untaken_bytes(&self) -> usize {
+        match self.rows.start {
+            0 => self.all.untaken_bytes(),
+            _ => 0,
+        }
+    }
+
+    fn decoder(self: Arc<Self>) -> Box<dyn SeriesDecoder> {
+        Box::new(ShareDecoder {
+            decoder: Arc::clone(&self.all).decoder(),
+            start: self.rows.start,
+        })
+    }
+}
+
+struct ShareDecoder {
+    decoder: Box<dyn SeriesDecoder>,
+    /// The row of the first series of the share.
+    start: usize,
+}
+
+impl SeriesDecoder for ShareDecoder {
+    fn decode(&mut self, rows: Range<usize>, goes_on: bool) -> Result<SeriesBatch, Error> {
+        let start = self.start;
+        self.decoder
+            .decode(start + rows.start..start + rows.end, goes_on)
+    }
+}
+
 /// A batch of series that are not decoded.
 ///
 /// The receiver decodes it on its own thread. A piece fits into the cache of a core, so samples are
@@ -122,6 +188,25 @@ impl UndecodedBatch {
             next: Some(0),
             decoder: None,
         }
+    }
+
+    /// Returns `series`, which came together, as batches that several receivers can decode at the
+    /// same time.
+    pub fn shared(series: Arc<dyn UndecodedSeries>) -> Vec<Self> {
+        let shares = shares(&*series);
+        if shares.len() == 1 {
+            return vec![Self::new(series)];
+        }
+
+        let batch = |rows: Range<usize>| {
+            Self::new(Arc::new(Share {
+                all: Arc::clone(&series),
+                labels: series.labels().slice(rows.start, rows.len()),
+                rows,
+            }))
+        };
+
+        shares.into_iter().map(batch).collect()
     }
 
     /// The number of series in all pieces.
@@ -250,6 +335,41 @@ mod tests {
             piece_weight_max(&batch(&[10_000, 20_000, 10_000, 40_000])),
             40_000
         );
+    }
+
+    #[test]
+    fn shares_have_the_series_of_the_whole_in_order() {
+        let samples = [100_000, 100_000, 100_000, 300_000, 7, 5];
+        let whole = batch(&samples);
+
+        let mut shared = UndecodedBatch::shared(Arc::new(whole.clone()));
+        let series: Vec<usize> = shared.iter().map(UndecodedBatch::series).collect();
+        assert_eq!(series, [2, 1, 1, 2]);
+
+        let untaken: usize = shared
+            .iter()
+            .map(|share| share.series.untaken_bytes())
+            .sum();
+        assert_eq!(untaken, whole.untaken_bytes());
+
+        let mut labels = Vec::new();
+        let mut floats = Vec::new();
+        for share in &mut shared {
+            while let Some(piece) = share.next_piece() {
+                let piece = piece.expect("decodes");
+                labels.extend((0..piece.len()).map(|row| piece.labels().value(row).to_vec()));
+                floats.extend((0..piece.len()).map(|row| piece.samples_at(row).0.len() as i64));
+            }
+        }
+
+        assert_eq!(floats, samples);
+        assert_eq!(
+            labels,
+            (0u8..6).map(|label| vec![label]).collect::<Vec<_>>()
+        );
+
+        let none = UndecodedBatch::shared(Arc::new(batch(&[])));
+        assert_eq!(none.len(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use duramen_model::{Exemplar, TimeRange};
 use duramen_qos::{Exceeded, Reservation};
-use duramen_source::undecoded::{piece_weight_max, pieces};
+use duramen_source::undecoded::{piece_weight_max, pieces, shares};
 use duramen_source::{
     Columns, Floats, Reads, SeriesBatch, SeriesDecoder, SeriesExemplars, SeriesRequest,
     UndecodedSeries,
@@ -122,17 +122,18 @@ impl Fetched {
         self.floats.as_ref().map_or(0, SparseFile::bytes)
     }
 
-    /// Keeps the memory that a decoder needs: of one piece, of histograms as a whole, and of
-    /// `page_bytes` bytes of pages.
+    /// Keeps the memory that decoders need: of one piece for each share, of histograms as a whole,
+    /// and of `page_bytes` bytes of pages.
     pub(crate) fn keep_memory(
         &mut self,
         page_bytes: usize,
         bytes: impl Fn(u64) -> usize,
     ) -> Result<(), Exceeded> {
         let weights = self.rows.iter().map(SeriesRows::weight);
+        let all = weights.fold(0, u64::saturating_add);
         let needed = match self.histograms {
-            Some(_) => weights.fold(0, u64::saturating_add),
-            None => piece_weight_max(self),
+            Some(_) => all,
+            None => all.min(piece_weight_max(self).saturating_mul(shares(self).len() as u64)),
         };
 
         let held = bytes(needed).saturating_add(page_bytes);

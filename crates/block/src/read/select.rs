@@ -33,14 +33,17 @@ pub(crate) const READ_AHEAD: usize = 2;
 /// This takes one round trip for the series pages, and one for the samples and histograms of each
 /// batch. The next batch is fetched while one is in use. The stream ends after its first error.
 ///
-/// A batch has memory for one piece until it is dropped.
+/// What is fetched together is shared among several batches, which their receivers may decode at the
+/// same time. Each has memory for one piece, until the last of them is dropped.
 pub(crate) fn stream(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
     request: SeriesRequest,
 ) -> impl Stream<Item = Result<UndecodedBatch, Error>> + Send {
-    let batches =
-        fetch(block, file, request).map_ok(|fetched| UndecodedBatch::new(Arc::new(fetched)));
+    let batches = fetch(block, file, request)
+        .map_ok(|fetched| UndecodedBatch::shared(Arc::new(fetched)))
+        .map_ok(|shares| stream::iter(shares.into_iter().map(Ok)))
+        .try_flatten();
 
     stop_at_error(batches)
 }
