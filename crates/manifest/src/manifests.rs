@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duramen_bucket::{Author, Bucket, Chain, Claim, Created, Entry, WriterIdentity, chain, keys};
 use duramen_model::{BlockId, TenantId, WriterId};
 use duramen_runtime::Clock;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
@@ -49,6 +50,9 @@ struct Known {
 
 /// After this many single GETs, a LIST finds the newest object. Ten GETs cost less than a LIST.
 const STEPS_MAX: usize = 10;
+
+/// So many parts of a snapshot are read at a time. They are packed, some 1.3 MB each.
+const PARTS_AT_ONCE: usize = 8;
 
 /// Half of what a reader unpacks of one object: some 25,000 blocks.
 pub(crate) const SNAPSHOT_BYTES_MAX: usize = 8 << 20;
@@ -471,6 +475,7 @@ impl Manifests {
         Ok(log)
     }
 
+    /// Reads a snapshot. One GET, and one for each further part, which are sent together.
     async fn snapshot(&self, known: &Known, base: Option<&Base>) -> Result<State, Error> {
         let Some(base) = base else {
             return Ok(State::default());
@@ -480,8 +485,12 @@ impl Manifests {
             .await?;
         let mut reader = SnapshotReader::open(&key, base.sequence, &entry.body)?;
 
-        while let Some(part) = reader.next_part() {
-            let (key, entry) = self.snapshot_object(known, base.sequence, part).await?;
+        let parts: Vec<String> = reader.parts().map(str::to_owned).collect();
+        let mut parts = stream::iter(parts)
+            .map(async |part: String| self.snapshot_object(known, base.sequence, &part).await)
+            .buffered(PARTS_AT_ONCE);
+
+        while let Some((key, entry)) = parts.try_next().await? {
             reader.read_part(&key, &entry.body)?;
         }
 

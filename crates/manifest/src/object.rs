@@ -272,9 +272,9 @@ impl SnapshotReader {
         Ok(reader)
     }
 
-    /// Returns the key of the next part, if there is one.
-    pub fn next_part(&self) -> Option<&str> {
-        self.parts.last().map(String::as_str)
+    /// Returns the keys of the parts that are still to be read, in the order in which they are read.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().rev().map(String::as_str)
     }
 
     /// Decodes the next part.

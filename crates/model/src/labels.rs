@@ -170,7 +170,10 @@ impl PartialOrd for Labels {
 /// `__name__` has no special place.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let bytes = |labels| EncodedLabels::over(labels).map(|label| (label.name, label.value));
+
+        // Strings have the order of their bytes.
+        bytes(self.encoded()).cmp(bytes(other.encoded()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use duramen_model::TimeRange;
 use duramen_source::{
-    Columns, PresenceBatch, PresenceBatchBuilder, Read, SeriesRequest, Trace, Tracer,
+    Columns, LaterLabels, PresenceBatch, PresenceBatchBuilder, Read, SeriesRequest, Trace, Tracer,
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
@@ -48,13 +48,39 @@ pub(crate) async fn stream(
             index
                 .traces
                 .append(*series, &index.rows(*series), &mut batch);
-            batch.end_series(index.labels_at(*series));
+            batch.end_unnamed();
         }
 
-        Some(Ok(batch.finish()))
+        Some(Ok(batch.finish_with(IndexLabels {
+            index: Arc::clone(&index),
+            series: some.to_vec(),
+        })))
     });
 
     Ok(Some(stream::iter(batches)))
+}
+
+/// The labels of series of an index. A count over all of them copies none.
+#[derive(Debug)]
+struct IndexLabels {
+    index: Arc<SeriesIndex>,
+    series: Vec<u32>,
+}
+
+impl LaterLabels for IndexLabels {
+    fn all(&self, put: &mut dyn FnMut(&[u8])) {
+        for series in &self.series {
+            put(self.index.labels_at(*series));
+        }
+    }
+
+    /// It costs more to take some labels out than to copy all.
+    fn with_names(&self, names: &[String], put: &mut dyn FnMut(&[u8])) {
+        match names {
+            [] => self.series.iter().for_each(|_| put(&[])),
+            _ => self.all(put),
+        }
+    }
 }
 
 /// Reads the samples of those of `series` whose traces are not known yet, and keeps their traces.

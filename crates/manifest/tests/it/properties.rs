@@ -267,11 +267,11 @@ proptest! {
         let mut reader = SnapshotReader::open(&key, state.sequence, &first).unwrap();
 
         for (key, body) in &bodies.parts {
-            prop_assert_eq!(reader.next_part(), Some(key.as_ref()));
+            prop_assert_eq!(reader.parts().next(), Some(key.as_ref()));
             reader.read_part(key, body).unwrap();
         }
 
-        prop_assert_eq!(reader.next_part(), None);
+        prop_assert_eq!(reader.parts().next(), None);
         prop_assert_eq!(reader.finish().unwrap(), state.clone());
         prop_assert!(SnapshotReader::open(&key, state.sequence + 1, &first).is_err());
 

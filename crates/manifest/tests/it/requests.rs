@@ -1,6 +1,12 @@
 //! The number of requests of each operation, as in the table of `docs/formats/manifest.md`.
 
+use std::sync::Arc;
+
+use duramen_bucket::{Bucket, Config};
 use duramen_testkit::s3::{Counts, S3};
+use duramen_testkit::store::{Hooked, Trips};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 
 use duramen_manifest::{Commit, Manifests};
 use duramen_model::{METRIC_NAME_BYTES_MAX, NameBounds};
@@ -115,6 +121,32 @@ async fn a_snapshot_without_room_in_one_object_is_written_in_parts_and_read() {
     );
 
     assert_eq!(spent(&s3), (1, 3 + parts, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_parts_of_a_snapshot_take_one_trip_together() {
+    let store = Arc::new(InMemory::new());
+    let writes: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+    let over = |store| Bucket::over(store, "memory:".to_owned(), &Config::default(), clock());
+
+    let manifests = Manifests::with_snapshots_of(4_000, over(writes), clock(), identity(1, 1));
+    for n in 1..=65 {
+        manifests
+            .commit(TENANT, flush(identity(1, 1), n))
+            .await
+            .unwrap();
+    }
+
+    let counted = Arc::new(Hooked::new(store, Trips::default()));
+    let reads: Arc<dyn ObjectStore> = Arc::clone(&counted) as _;
+    let state = process(&over(reads), identity(2, 1)).refresh(TENANT).await;
+    assert_eq!(state.unwrap(), manifests.cached(TENANT).unwrap());
+
+    // The hint, the newest object, the snapshot, and its parts together.
+    let (gets, trips) = counted.hook().take().gets_and_trips();
+    let parts = gets - 3;
+    assert!((2..=8).contains(&parts), "{parts}");
+    assert_eq!(trips, 4);
 }
 
 #[tokio::test]

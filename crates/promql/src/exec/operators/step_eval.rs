@@ -29,7 +29,7 @@ use crate::kernels::Window;
 use crate::kernels::extended;
 use crate::kernels::integral::Strategy;
 use crate::kernels::range::RangeFunction;
-use crate::kernels::rate;
+use crate::kernels::rate::Rates;
 use crate::kernels::seconds;
 use crate::label_set::value_of;
 use crate::name_removal::{NameLabels, NameRemoval};
@@ -276,11 +276,11 @@ impl StepEval {
 
                 match (function, self.lookup.ends) {
                     // Dashboards use this combination most, so it has its own loop.
-                    (RangeFunction::Rate, None) => out.push_within(
-                        name,
-                        within,
-                        series.over_windows(steps, falls, |window, _| rate::rate(window)),
-                    ),
+                    (RangeFunction::Rate, None) => {
+                        let mut rates = Rates::over(self.lookup.range_ms);
+                        let evaluate = move |window: &Window<'_>, step| rates.of(window, step);
+                        out.push_within(name, within, series.over_windows(steps, falls, evaluate))
+                    }
                     (_, Some((ends, _))) => {
                         let evaluate =
                             |window: &Window<'_>, _| function.evaluate_with_ends(window, ends);

@@ -63,21 +63,28 @@ pub(crate) fn reached(ts: &[i64], known: usize, last_ms: i64) -> usize {
     from + ts[from..end].partition_point(|&ts_ms| ts_ms <= last_ms)
 }
 
-/// [`reached`], which tries `guess` first. Scrapes and steps are regular, so the end moves on by
-/// the same number of samples at nearly every step.
+/// [`reached`], which tries `guess` first, and then the next few samples.
 #[inline]
 fn reached_near(ts: &[i64], known: usize, guess: usize, last_ms: i64) -> usize {
     let is_behind = |at: usize| ts.get(at).is_none_or(|&ts_ms| ts_ms > last_ms);
-    let is_end = guess > known && guess <= ts.len() && ts[guess - 1] <= last_ms && is_behind(guess);
+    let is_reached = |at: usize| at == known || at <= ts.len() && ts[at - 1] <= last_ms;
 
-    if is_end {
+    if is_reached(guess) && is_behind(guess) {
         return guess;
     }
 
-    reached(ts, known, last_ms)
+    match (known..known + NEAR).find(|at| is_behind(*at)) {
+        Some(at) => at,
+        None => reached(ts, known + NEAR, last_ms),
+    }
 }
 
-/// An end that moves forward over the times of a series.
+/// So many samples are looked at one by one before the end is searched for.
+const NEAR: usize = 3;
+
+/// An end that moves forward over the times of a series. Scrapes and steps are regular: the end
+/// moves on by the same number of samples at nearly every step, or by one at some steps, if steps
+/// are shorter than the scrape interval.
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     at: usize,
@@ -149,7 +156,7 @@ impl<'a> FloatSeries<'a> {
         self,
         steps: Steps<'a>,
         falls: bool,
-        evaluate: impl Fn(&Window<'_>, usize) -> Option<f64> + 'a,
+        mut evaluate: impl FnMut(&Window<'_>, usize) -> Option<f64> + 'a,
     ) -> impl FnMut(usize) -> Option<f64> + 'a {
         let Steps {
             grid,
@@ -307,7 +314,7 @@ mod tests {
             let wanted = ts.iter().filter(|&&ts_ms| ts_ms <= last_ms).count();
 
             for known in 0..=wanted {
-                for guess in known..25 {
+                for guess in known..30 {
                     assert_eq!(
                         reached_near(&ts, known, guess, last_ms),
                         wanted,
