@@ -43,6 +43,12 @@ pub fn step_ahead() {
     }
 }
 
+/// The size of the attributes in their first version, to which the structure of the library belongs.
+#[cfg(target_os = "linux")]
+const ATTRIBUTES_BYTES: u32 = 48;
+#[cfg(target_os = "linux")]
+const _: () = assert!(size_of::<libc::sched_attr>() == ATTRIBUTES_BYTES as usize);
+
 #[cfg(target_os = "linux")]
 fn niceness() -> i32 {
     rustix::process::getpriority_process(None).unwrap_or_default()
@@ -52,8 +58,8 @@ fn niceness() -> i32 {
 #[cfg(target_os = "linux")]
 fn schedule(niceness: i32, turn_ns: u64) -> std::io::Result<()> {
     let attributes = libc::sched_attr {
-        size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
+        size: ATTRIBUTES_BYTES,
+        sched_policy: libc::SCHED_OTHER.unsigned_abs(),
         sched_flags: 0,
         sched_nice: niceness,
         sched_priority: 0,
@@ -72,7 +78,8 @@ fn schedule(niceness: i32, turn_ns: u64) -> std::io::Result<()> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

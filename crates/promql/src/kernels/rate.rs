@@ -20,7 +20,7 @@ pub(crate) fn extrapolated_growth(window: &Window<'_>, nature: Nature) -> Option
     let extrapolation = Extrapolation::of(Spans::of(window)?);
     let growth = sampled_growth(window, nature);
     let factor = match nature {
-        Nature::Counter => extrapolation.from_zero(window.values[0], growth),
+        Nature::Counter => extrapolation.factor_from_zero(window.values[0], growth),
         Nature::Gauge => None,
     };
 
@@ -110,7 +110,7 @@ impl Extrapolation {
     /// Returns the factor for the growth of a counter whose first value is `first`, if it was zero
     /// inside of the extrapolated window.
     #[inline]
-    fn from_zero(&self, first: f64, growth: f64) -> Option<f64> {
+    fn factor_from_zero(&self, first: f64, growth: f64) -> Option<f64> {
         // If the first value is at least the growth, the counter was zero at least a whole sampled
         // time before the first sample. If the start of the window is nearer, that zero lies
         // outside of the window.
@@ -237,7 +237,9 @@ impl Rates {
         };
 
         let growth = sampled_growth(window, Nature::Counter);
-        let from_zero = last.extrapolation.from_zero(window.values[0], growth);
+        let from_zero = last
+            .extrapolation
+            .factor_from_zero(window.values[0], growth);
         let factor = from_zero.map(|factor| factor / self.range_seconds);
         Some(growth * factor.unwrap_or(last.per_second))
     }
