@@ -112,6 +112,15 @@ impl Error {
         }
     }
 
+    /// Whether a file of the block is not there.
+    pub fn is_missing(&self) -> bool {
+        let Self::Get { source, .. } = self else {
+            return false;
+        };
+
+        matches!(**source, object_store::Error::NotFound { .. })
+    }
+
     /// Returns why the block cannot be read, in a few words that name the file. `None` if the error
     /// is not about what the store has or gives.
     pub fn unreadable(&self) -> Option<String> {

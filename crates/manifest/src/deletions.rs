@@ -93,6 +93,26 @@ impl Deletions {
         })
     }
 
+    /// Returns these deletions, which belong to the state after edit `sequence`, with those of `now`
+    /// that were made later. All samples of that state were acknowledged before, so the later ones
+    /// mask all of its blocks. Returns `None` if a later deletion may be forgotten.
+    pub(crate) fn with_later(&self, sequence: u64, now: &Self) -> Option<Self> {
+        let oldest_gone = now.gone.keys().next().copied().unwrap_or(0);
+        if now.gone.len() >= GONE_MAX && oldest_gone > sequence {
+            return None;
+        }
+
+        let mut with_later = self.clone();
+        let later = now.gone.iter().chain(&now.in_force);
+        let later = later.filter(|(number, _)| **number > sequence);
+
+        for (number, tombstone) in later {
+            with_later.in_force.insert(*number, Arc::clone(tombstone));
+        }
+
+        Some(with_later)
+    }
+
     /// Puts a deletion in force.
     pub(crate) fn add(&mut self, number: u64, asked: &Arc<AskedDeletion>) {
         let last = self.in_force.values().next_back();

@@ -46,6 +46,16 @@ pub enum Error {
         violation: Violation,
     },
 
+    /// A reader asked for a state that does not exist yet.
+    #[error("the manifest has no such edit yet. as_of=`seq:{asked}`, last=`seq:{last}`")]
+    NotYet { asked: u64, last: u64 },
+
+    /// A reader asked for a state from before a deletion that is not remembered any more.
+    #[error(
+        "too many deletions were made since then to know what was deleted. as_of=`seq:{asked}`, oldest=`seq:{oldest}`"
+    )]
+    DeletionsForgotten { asked: u64, oldest: u64 },
+
     /// A correct writer does not leave such a chain. Never retried.
     #[error("the manifest is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
@@ -85,7 +95,10 @@ impl Error {
             Self::Fenced { .. } | Self::Twin { .. } => ErrorKind::Fenced,
             Self::Refused { .. } => ErrorKind::Internal,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Version { .. } | Self::Format { .. } => ErrorKind::Invalid,
+            Self::Version { .. }
+            | Self::Format { .. }
+            | Self::NotYet { .. }
+            | Self::DeletionsForgotten { .. } => ErrorKind::Invalid,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The chains of all tenants, in the bucket and in the memory of this process.
 
+mod as_of;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

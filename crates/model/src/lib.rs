@@ -3,7 +3,7 @@
 //! - Series: [`Labels`] ([`labels`], sorted and in one buffer), [`Sample`] with its [`Life`],
 //!   [`Histogram`] ([`histogram`]), [`Exemplar`], [`FamilyMetadata`] ([`metadata`]).
 //! - Selections of series: [`Matcher`] ([`matcher`]) with Go's regular expressions ([`regex`]),
-//!   within a half-open [`TimeRange`] ([`time`]).
+//!   within a half-open [`TimeRange`] ([`time`]), of a past state ([`AsOf`]).
 //! - Owners and identities: [`TenantName`] ([`tenant`]), and the ids of tenants, writers, blocks
 //!   and series ([`ids`]).
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
@@ -12,6 +12,7 @@
 //! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
 //!   [`ErrorKind`] ([`error`]).
 
+pub mod as_of;
 pub mod block;
 pub mod content;
 pub mod deletion;
@@ -32,6 +33,7 @@ pub mod shown;
 pub mod tenant;
 pub mod time;
 
+pub use as_of::AsOf;
 pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds};
 pub use content::Content;
 pub use deletion::{Deletion, ValueOp, ValueTest};

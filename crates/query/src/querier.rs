@@ -14,7 +14,7 @@ use std::time::Duration;
 use duramen_bucket::Tenants;
 use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{
-    FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
+    AsOf, FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
 };
 use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
 use duramen_qos::{Budget, Exceeded, Use};
@@ -60,6 +60,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Replaces [`duramen_limits::QueryLimits::partial_response`].
     pub partial_response: Option<bool>,
+    /// Reads a past state of the bucket, in place of the present.
+    pub as_of: Option<AsOf>,
 }
 
 /// The querier of one process. Callers only wait: reading and computing happens on its workers.
@@ -85,6 +87,8 @@ struct Asker {
     name: TenantName,
     /// Empty for a tenant that has never written. Its answers are empty.
     tenants: Arc<[TenantId]>,
+    /// The past state that is read, in place of the present.
+    as_of: Option<AsOf>,
     limits: Arc<Limits>,
     /// The compiled regexes of this request.
     regexes: Arc<Regexes>,
@@ -195,7 +199,7 @@ impl Querier {
         T: Send + 'static,
         F: Future<Output = Result<T, duramen_promql::Error>> + Send,
     {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(options.as_of);
         let left_out = left_out(options.partial_response, &asker.limits.query);
         let evaluation = self.evaluation(&asker, query, times, options, left_out.clone());
 
@@ -293,6 +297,7 @@ impl Querier {
         Asker {
             name: tenant.clone(),
             tenants,
+            as_of: None,
             limits,
             regexes: Arc::new(regexes),
             tenant_memory,
@@ -324,7 +329,8 @@ impl Querier {
             left_out,
         );
 
-        Arc::new(view.keeping(asker.limits.retention.at(self.clock.now_ms())))
+        let retention = asker.limits.retention.at(self.clock.now_ms());
+        Arc::new(view.as_of(asker.as_of).keeping(retention))
     }
 
     fn context(
@@ -441,6 +447,10 @@ struct Evaluation {
 }
 
 impl Asker {
+    fn reading(self, as_of: Option<AsOf>) -> Self {
+        Self { as_of, ..self }
+    }
+
     /// Requests everything that `matchers` select in `range`.
     fn request(&self, matchers: &[Matcher], range: TimeRange, columns: Columns) -> SeriesRequest {
         SeriesRequest {

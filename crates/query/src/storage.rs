@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use duramen_blocks::{Blocks, metadata};
 use duramen_bucket::keys;
 use duramen_manifest::{Deletions, Manifests, State, Tombstone};
-use duramen_model::{BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_model::{AsOf, BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
 use duramen_source::{
     Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MaskedSource, MergeSource,
     Part, PresenceStream, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -84,6 +84,19 @@ impl Storage {
             tenant,
             heads: heads.collect(),
             state,
+            is_past: false,
+        })
+    }
+
+    /// Returns what the bucket had of a tenant. A head knows no past.
+    async fn tenant_then(&self, tenant: TenantId, as_of: AsOf) -> Result<TenantMoment, Error> {
+        let state = self.manifests.as_of(tenant, as_of).await;
+
+        Ok(TenantMoment {
+            tenant,
+            heads: Vec::new(),
+            state: state.map_err(|e| of_manifest(tenant, e))?,
+            is_past: true,
         })
     }
 
@@ -108,17 +121,8 @@ impl Storage {
             return Ok(state);
         }
 
-        let failed = |e: duramen_manifest::Error| {
-            // Only one object of one tenant is damaged. The same query works once it is repaired.
-            let kind = match e.kind() {
-                ErrorKind::Corrupt | ErrorKind::Invalid => ErrorKind::Unavailable,
-                kind => kind,
-            };
-
-            Error::new(format!("the manifest of tenant {tenant}"), kind, e)
-        };
-
-        let state = self.manifests.refresh(tenant).await.map_err(failed)?;
+        let state = self.manifests.refresh(tenant).await;
+        let state = state.map_err(|e| of_manifest(tenant, e))?;
         if covers(&state) {
             return Ok(state);
         }
@@ -132,6 +136,35 @@ impl Storage {
     }
 }
 
+/// Returns the error of a source for one of a tenant's manifest.
+fn of_manifest(tenant: TenantId, error: duramen_manifest::Error) -> Error {
+    let kind = match &error {
+        // The request is wrong, and not the manifest.
+        duramen_manifest::Error::NotYet { .. }
+        | duramen_manifest::Error::DeletionsForgotten { .. } => ErrorKind::Invalid,
+        // Only one object of one tenant is damaged. The same query works once it is repaired.
+        error => match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::Invalid => ErrorKind::Unavailable,
+            kind => kind,
+        },
+    };
+
+    Error::new(format!("the manifest of tenant {tenant}"), kind, error)
+}
+
+/// Returns the error of a block of a past state. A block that is not there was replaced since.
+fn of_past(tenant: TenantId, entry: &BlockEntry, error: Error) -> Error {
+    let of_block = duramen_block::Error::in_source(&error);
+    if !of_block.is_some_and(duramen_block::Error::is_missing) {
+        return error;
+    }
+
+    let reason =
+        "a block of that state was replaced since and is deleted, as `compact.grace` is over";
+    let place = format!("as_of: block {}", keys::block(tenant, entry));
+    Error::new(place, ErrorKind::Invalid, reason)
+}
+
 /// What a tenant has at one moment: everything that was acknowledged before, in the heads, the
 /// blocks, or both.
 #[derive(Debug)]
@@ -139,6 +172,8 @@ struct TenantMoment {
     tenant: TenantId,
     heads: Vec<HeadPart>,
     state: Arc<State>,
+    /// Whether the state is that of an earlier moment. Its blocks may be deleted.
+    is_past: bool,
 }
 
 /// A part of a head: records of a writer that are before the position `end` of its log.
@@ -191,7 +226,7 @@ impl StorageView {
             reads.add(Read::BlocksOpened, blocks.len() as u64);
 
             let masks = Masks::new(&moment.state.deletions, wanted);
-            parts.extend(self.open(moment.tenant, blocks, &masks, reads).await?);
+            parts.extend(self.open(moment, blocks, &masks, reads).await?);
 
             let heads = wanted.of_heads(&moment.heads);
             parts.extend(heads.map(|head| masks.over_head(head)));
@@ -211,13 +246,13 @@ impl StorageView {
 
     async fn open(
         &self,
-        tenant: TenantId,
+        moment: &TenantMoment,
         entries: Vec<Arc<BlockEntry>>,
         masks: &Masks<'_>,
         reads: &Reads,
     ) -> Result<Vec<Part>, Error> {
         let open = |entry: Arc<BlockEntry>| async move {
-            let source = self.source(tenant, &entry, reads).await?;
+            let source = self.source(moment, &entry, reads).await?;
             let order = entry.order.min;
 
             Ok(source.map(|source| Part {
@@ -238,11 +273,18 @@ impl StorageView {
     /// Opens a block. `None` if the request leaves it out.
     async fn source(
         &self,
-        tenant: TenantId,
+        moment: &TenantMoment,
         entry: &BlockEntry,
         reads: &Reads,
     ) -> Result<Option<Arc<dyn SeriesSource>>, Error> {
-        let open = self.blocks.source(tenant, entry, reads);
+        let tenant = moment.tenant;
+        let open = async {
+            let opened = self.blocks.source(tenant, entry, reads).await;
+            opened.map_err(|error| match moment.is_past {
+                true => of_past(tenant, entry, error),
+                false => error,
+            })
+        };
 
         let Some(left_out) = &self.left_out else {
             return Ok(Some(Arc::new(open.await?)));
@@ -370,11 +412,15 @@ impl Views for Storage {
     async fn view(
         &self,
         tenants: &[TenantId],
+        as_of: Option<AsOf>,
         left_out: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error> {
         let mut moments = Vec::with_capacity(tenants.len());
         for &tenant in tenants {
-            moments.push(self.tenant_now(tenant).await?);
+            moments.push(match as_of {
+                None => self.tenant_now(tenant).await?,
+                Some(as_of) => self.tenant_then(tenant, as_of).await?,
+            });
         }
 
         let blocks = Arc::clone(&self.blocks);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::{FamilyMetadata, TenantId};
+use duramen_model::{AsOf, FamilyMetadata, TenantId};
 use duramen_source::{
     Error, LeftOut, PresenceStream, RetainedSource, Retention, SeriesExemplars, SeriesRequest,
     SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
@@ -20,6 +20,8 @@ use tokio::sync::OnceCell;
 pub struct RequestView {
     of: Arc<dyn Views>,
     tenants: Arc<[TenantId]>,
+    /// The past state that is read, in place of the present.
+    as_of: Option<AsOf>,
     /// Notes the blocks that a partial answer leaves out. Without it, answers are complete.
     left_out: Option<Arc<LeftOut>>,
     /// What is too old is not in the view.
@@ -37,10 +39,17 @@ impl RequestView {
         Self {
             of,
             tenants,
+            as_of: None,
             left_out,
             retention: None,
             view: OnceCell::new(),
         }
+    }
+
+    /// A view of a past state.
+    #[must_use]
+    pub fn as_of(self, as_of: Option<AsOf>) -> Self {
+        Self { as_of, ..self }
     }
 
     /// The same view without what is beyond `retention`.
@@ -54,7 +63,9 @@ impl RequestView {
 
     async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
         let take = async || {
-            let view = self.of.view(&self.tenants, self.left_out.as_ref()).await?;
+            let left_out = self.left_out.as_ref();
+            let view = self.of.view(&self.tenants, self.as_of, left_out).await?;
+
             Ok(match &self.retention {
                 None => view,
                 Some(retention) => Arc::new(RetainedSource::new(view, Arc::clone(retention))),

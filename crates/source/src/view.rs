@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duramen_model::TenantId;
+use duramen_model::{AsOf, TenantId};
 
 use crate::{Error, LeftOut, SeriesSource};
 
@@ -19,11 +19,15 @@ pub trait Views: Send + Sync + fmt::Debug {
     /// completely or not at all, and one state of the manifest that fits to these positions. It
     /// includes everything that was acknowledged before the call. It has no data of other tenants.
     ///
+    /// With `as_of`, it is a past state of the bucket in place of the present: only blocks that were
+    /// committed then, without samples that were deleted since.
+    ///
     /// With `left_out`, the view leaves out blocks that cannot be read, and notes them there.
     /// Without it, a read of such a block fails.
     async fn view(
         &self,
         tenants: &[TenantId],
+        as_of: Option<AsOf>,
         left_out: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error>;
 }
@@ -37,6 +41,7 @@ impl Views for Unchanging {
     async fn view(
         &self,
         _: &[TenantId],
+        _: Option<AsOf>,
         _: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error> {
         Ok(Arc::clone(&self.0))

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod as_of;
 mod commits;
 mod crash;
 mod deletions;

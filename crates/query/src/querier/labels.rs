@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use duramen_model::{Labels, TenantName, TimeRange};
+use duramen_model::{AsOf, Labels, TenantName, TimeRange};
 use duramen_qos::Budget;
 use duramen_source::{Columns, LeftOut, SeriesRequest, SeriesSource};
 use futures::StreamExt;
@@ -27,6 +27,8 @@ pub struct Listing {
     pub limit: Option<usize>,
     /// Replaces [`duramen_limits::QueryLimits::partial_response`].
     pub partial_response: Option<bool>,
+    /// Reads a past state of the bucket, in place of the present.
+    pub as_of: Option<AsOf>,
 }
 
 /// Elements that were found, sorted and distinct, and whether there are more than the limit.
@@ -39,7 +41,7 @@ impl Querier {
         tenant: &TenantName,
         listing: Listing,
     ) -> Result<Answered<Partial<Listed<Labels>>>, Error> {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(listing.as_of);
         let left_out = left_out(listing.partial_response, &asker.limits.query);
         let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();
@@ -78,7 +80,7 @@ impl Querier {
         listing: Listing,
         texts: Texts,
     ) -> Result<Answered<Partial<Listed<String>>>, Error> {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(listing.as_of);
         let left_out = left_out(listing.partial_response, &asker.limits.query);
         let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();

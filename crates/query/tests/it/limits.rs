@@ -41,6 +41,7 @@ fn everything(range: TimeRange) -> Listing {
         range,
         limit: None,
         partial_response: None,
+        as_of: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod moment;
 mod names;
 mod no_gap;
 mod outage;
+mod past;
 mod power_loss;
 mod retention;
 mod siblings;

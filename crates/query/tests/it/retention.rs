@@ -94,6 +94,7 @@ fn listing(range: TimeRange) -> Listing {
         range,
         limit: None,
         partial_response: None,
+        as_of: None,
     }
 }
 

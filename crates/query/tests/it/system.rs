@@ -10,7 +10,7 @@ use duramen_bucket::{Bucket, DataDir, Tenants};
 use duramen_ingest::{Config, Ingester, Parts, StartReport, WriteReport};
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Manifests;
-use duramen_model::{Exemplar, Histogram, Labels, Life, Matcher, TenantName, TimeRange};
+use duramen_model::{AsOf, Exemplar, Histogram, Labels, Life, Matcher, TenantName, TimeRange};
 use duramen_proto::{Version, WriteRequestEncoder};
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Disk, RealDisk, Tasks};
@@ -149,7 +149,7 @@ impl System {
     /// Returns what the tenant has now, through `storage`.
     pub(crate) async fn view(&self, storage: &Storage) -> anyhow::Result<Arc<dyn SeriesSource>> {
         let tenants: Vec<_> = self.tenants.lookup(&tenant()).into_iter().collect();
-        Ok(storage.view(&tenants, None).await?)
+        Ok(storage.view(&tenants, None, None).await?)
     }
 
     /// Reads everything of every kind through `storage`. Fails if a series, a time or a family
@@ -233,9 +233,19 @@ impl System {
 
     /// Reads all floats of `m` through `storage`. Fails if a series or a time occurs twice.
     pub(crate) async fn read(&self, storage: &Storage) -> anyhow::Result<Samples> {
+        self.read_as_of(storage, None).await
+    }
+
+    /// Reads a past state as [`System::read`] does.
+    pub(crate) async fn read_as_of(
+        &self,
+        storage: &Storage,
+        as_of: Option<AsOf>,
+    ) -> anyhow::Result<Samples> {
         let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
+        let tenants: Vec<_> = self.tenants.lookup(&tenant()).into_iter().collect();
+        let view = storage.view(&tenants, as_of, None).await?;
         let mut samples = Samples::new();
-        let view = self.view(storage).await?;
         let mut batches = view.select(&request).await?;
 
         while let Some(batch) = batches.try_next().await? {

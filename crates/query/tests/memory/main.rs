@@ -116,6 +116,7 @@ impl Asked {
             range: range(),
             limit: None,
             partial_response: None,
+            as_of: None,
         };
 
         match self {

@@ -35,6 +35,7 @@ mod life;
 mod native_histograms;
 mod one_moment;
 mod partial;
+mod past;
 mod random_queries;
 mod remote_read;
 mod remote_write_v2;

@@ -56,6 +56,13 @@ pub(crate) const PARTIAL_RESPONSE: Parameter = optional(
     "`true`: blocks that cannot be read are left out, and a warning names each; `false`: the query \
      fails with 503. The tenant's limits say what applies without it.",
 );
+pub(crate) const AS_OF: Parameter = optional(
+    "as_of",
+    Kind::Text,
+    "A time, or `seq:` and a sequence of the manifest: reads what the bucket had then, without what \
+     was deleted since. Samples that were not flushed then are not part of it. It goes back as far as \
+     replaced blocks are kept (`compact.grace`).",
+);
 pub(crate) const LIMIT: Parameter = optional(
     "limit",
     COUNT,

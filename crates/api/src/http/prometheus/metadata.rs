@@ -148,12 +148,14 @@ fn listing(params: &Params) -> Result<Option<Listing>, Failure> {
     let limit = params.limit()?;
     let range = params.range()?;
     let partial_response = params.partial_response()?;
+    let as_of = params.as_of()?;
 
     Ok(range.map(|range| Listing {
         selectors: params.all("match[]").map(str::to_owned).collect(),
         range,
         limit,
         partial_response,
+        as_of,
     }))
 }
 

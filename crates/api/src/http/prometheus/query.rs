@@ -116,6 +116,7 @@ pub(crate) fn asked(params: &Params) -> Query {
 pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
     let timeout = params.timeout()?;
     let partial_response = params.partial_response()?;
+    let as_of = params.as_of()?;
     let lookback_ms = params
         .given("lookback_delta")
         .map(parse_duration_ms)
@@ -130,5 +131,6 @@ pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
         first_reads: Detail::of(params).0 == Detail::Steps,
         timeout,
         partial_response,
+        as_of,
     })
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, Request};
-use duramen_model::TimeRange;
 use duramen_model::quoted::quote;
+use duramen_model::{AsOf, TimeRange};
 use pairs::{FORM_BYTES_MAX, FormKind};
 
 use crate::http::answer::failure::Failure;
@@ -143,6 +143,25 @@ impl Params {
                 "it is \"true\" or \"false\"",
             )),
         }
+    }
+
+    /// Returns the past state that the request reads; `None` for the present. The text is a time, or
+    /// `seq:` and the sequence of the manifest.
+    pub(crate) fn as_of(&self) -> Result<Option<AsOf>, Failure> {
+        let Some(text) = self.given("as_of") else {
+            return Ok(None);
+        };
+
+        let Some(sequence) = text.strip_prefix("seq:") else {
+            return Ok(self.time_ms("as_of")?.map(AsOf::Time));
+        };
+
+        let fault = |_| Failure::parameter("as_of", "behind seq: comes a whole number");
+        sequence
+            .parse()
+            .map(AsOf::Sequence)
+            .map(Some)
+            .map_err(fault)
     }
 
     /// Returns the most elements that the answer may have; `None` for no limit, which is also what

@@ -8,11 +8,11 @@ use crate::http::docs::endpoint::Answer::{
 use crate::http::docs::endpoint::{Endpoint, PROTOBUF, TEXT, on_get, on_get_post, on_post};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
-    ANALYZE, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES, LIMIT,
-    LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA, MATCH, MATCH_TARGET,
-    METRIC, METRIC_NAME, PARTIAL_RESPONSE, QUERY, RANGE_END, RANGE_START, RECENT_END, RECENT_START,
-    RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS, STEP,
-    TARGET_STATE, TIME, TIMEOUT,
+    ANALYZE, AS_OF, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES,
+    LIMIT, LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA, MATCH,
+    MATCH_TARGET, METRIC, METRIC_NAME, PARTIAL_RESPONSE, QUERY, RANGE_END, RANGE_START, RECENT_END,
+    RECENT_START, RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS,
+    STEP, TARGET_STATE, TIME, TIMEOUT,
 };
 use crate::http::prometheus::{
     blocks, cardinality, empty_sets, exemplars, explain, metadata, query, syntax,
@@ -33,6 +33,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 LOOKBACK_DELTA,
                 STATS,
                 PARTIAL_RESPONSE,
+                AS_OF,
             ])
             .answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/query_range", query::range)
@@ -47,6 +48,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 LOOKBACK_DELTA,
                 STATS,
                 PARTIAL_RESPONSE,
+                AS_OF,
             ])
             .answers(Data(Schema::QueryData)),
         on_get_post("/api/v1/explain", explain::explain)
@@ -65,6 +67,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 TIMEOUT,
                 LOOKBACK_DELTA,
                 PARTIAL_RESPONSE,
+                AS_OF,
             ])
             .answers(DataOrText(Schema::Explained)),
         on_get_post("/api/v1/format_query", syntax::format)
@@ -83,15 +86,15 @@ pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get_post("/api/v1/series", metadata::series)
             .says("The label sets of the series that any selector matches.")
-            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE, AS_OF])
             .answers(Data(Schema::SeriesList)),
         on_get_post("/api/v1/labels", metadata::labels)
             .says("The names of labels, sorted.")
-            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE, AS_OF])
             .answers(Data(Schema::Names)),
         on_get_post("/api/v1/label/{name}/values", metadata::label_values)
             .says("The values of a label, sorted. The name may be escaped with `U__`.")
-            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE])
+            .takes(&[MATCH, START, END, LIMIT, PARTIAL_RESPONSE, AS_OF])
             .answers(Data(Schema::Names)),
         on_get("/api/v1/metadata", metadata::families)
             .says("Type, help and unit of metric families, as they were last sent.")

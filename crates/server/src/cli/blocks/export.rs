@@ -152,7 +152,7 @@ impl Exporting {
         let whole_series = form.wants().whole_series;
 
         let export = Export {
-            source: storage.view(&[store.id], None).await?,
+            source: storage.view(&[store.id], None, None).await?,
             matchers: Arc::from(matchers),
             range,
             held: entries.iter().map(|entry| entry.stats.range()).collect(),

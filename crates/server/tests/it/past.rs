@@ -1,0 +1,69 @@
+//! `as_of`: a request reads what the bucket had then.
+
+use serde_json::json;
+
+use crate::harness::duramen::{Duramen, seconds};
+use crate::harness::wait::now_ms;
+use crate::harness::wire::Request as Body;
+
+fn body(instance: &str, at_ms: i64, value: f64) -> Vec<u8> {
+    let labels = [("__name__", "m"), ("instance", instance)];
+    Body::default()
+        .series(&labels, &[(at_ms, value)], &[])
+        .snappy()
+}
+
+#[tokio::test]
+async fn a_request_reads_what_the_bucket_had_then() {
+    let server = Duramen::with(&["--http-admin-api"]).await;
+    let at_ms = now_ms() - 60_000;
+    let time = seconds(at_ms);
+
+    server.write(body("old", at_ms, 1.0)).await;
+    server.flush().await;
+    let then = seconds(now_ms());
+
+    server.write(body("new", at_ms, 2.0)).await;
+    server.flush().await;
+
+    let count = async |as_of: Option<&str>| {
+        let mut params = vec![("query", "count(m) or vector(0)"), ("time", &*time)];
+        params.extend(as_of.map(|as_of| ("as_of", as_of)));
+        let data = server.get("/api/v1/query", &params).await.data();
+        data["result"][0]["value"][1].clone()
+    };
+
+    assert_eq!(count(None).await, "2");
+    assert_eq!(count(Some(&then)).await, "1");
+    assert_eq!(count(Some("seq:0")).await, "0");
+    assert_eq!(count(Some("2001-02-03T04:05:06Z")).await, "0");
+
+    let params = [("match[]", "m"), ("as_of", &*then)];
+    for (path, expected) in [
+        ("series", json!([{"__name__": "m", "instance": "old"}])),
+        ("labels", json!(["__name__", "instance"])),
+        ("label/instance/values", json!(["old"])),
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}"), &params).await;
+        assert_eq!(answer.data(), expected, "{path}");
+    }
+
+    // What is deleted now was never there.
+    let params = [("match[]", r#"m{instance="old"}"#)];
+    let deleted = server
+        .post("/api/v1/admin/tsdb/delete_series", &params)
+        .await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    assert_eq!(count(Some(&then)).await, "0");
+
+    for (as_of, status, kind, named) in [
+        ("seq:99999", 400, "bad_data", "seq:99999"),
+        ("seq:-1", 400, "bad_data", "whole number"),
+        ("yesterday", 400, "bad_data", "as_of"),
+    ] {
+        let params = [("query", "m"), ("as_of", as_of)];
+        let error = server.get("/api/v1/query", &params).await;
+        let error = error.error(status, kind);
+        assert!(error.contains(named), "{error}");
+    }
+}
