@@ -143,9 +143,10 @@ impl Collector {
 
     /// Returns what [`Collector::collect`] would delete if the time in the store is `now_ms`.
     ///
-    /// Requests: those of [`Manifests::refresh`]; 1 LIST for each 1,000 objects of blocks, 1 of claims, 1 of snapshots if there is one,
-    /// and 1 of the slots of the manifest, or a few if they are many a day; if some blocks are not live, those of [`Manifests::removed_since`] for the edits of the last
-    /// [`CollectorSettings::age`].
+    /// Requests: those of [`Manifests::refresh`]; 1 LIST for each 1,000 objects of blocks, 1 of
+    /// claims, 1 of snapshots if there is one, and 1 of the slots of the manifest, or a few if they
+    /// are many a day; if some blocks are not live, those of [`Manifests::removed_since`] for the
+    /// edits of the last [`CollectorSettings::age`].
     pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
         let state = self.manifests.refresh(tenant).await?;
         let litter = self.litter(tenant, &state, now_ms).await?;
@@ -199,8 +200,8 @@ impl Collector {
         Ok(Litter::sort(tenant, objects))
     }
 
-    /// Returns the slots of the manifest up to `sequence` that tell when blocks were removed: at least
-    /// one that is old enough, or all.
+    /// Returns the slots of the manifest up to `sequence` that tell when blocks were removed: at
+    /// least one that is old enough, or all.
     async fn slots(
         &self,
         tenant: TenantId,
@@ -277,17 +278,20 @@ impl Collector {
         Ok(doomed)
     }
 
-    /// Returns the snapshots that nobody reads and no edit will ever name: those before the one that
-    /// the newest object builds on, once an object on that one is so old that nobody still begins with
-    /// an earlier object.
+    /// Returns the snapshots that nobody reads and no edit will ever name: those before the one
+    /// that the newest object builds on, once an object on that one is so old that nobody still
+    /// begins with an earlier object.
+    ///
+    /// Past states are read as far back as replaced blocks are kept, so their snapshots are too.
     ///
     /// A process that slept with an older snapshot in its hands cannot name it any more. It has to
     /// know all edits before it takes a slot, and then it has none of those before the newest base.
     fn old_snapshots(&self, tenant: TenantId, litter: &Litter, now_ms: i64) -> Vec<ObjectMeta> {
         let base = self.manifests.base_sequence(tenant);
         let mut on_it = litter.slots.range(base + 1..);
+        let kept_ms = whole_ms(self.settings.age.max(self.settings.grace));
 
-        if !on_it.any(|(_, at_ms)| self.is_old(*at_ms, now_ms)) {
+        if !on_it.any(|(_, at_ms)| now_ms.saturating_sub(*at_ms) >= kept_ms) {
             return Vec::new();
         }
 

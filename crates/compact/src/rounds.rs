@@ -42,9 +42,12 @@ pub struct RoundSettings {
     /// What a merge takes of the memory. A tenant whose turn it is waits for the next round while
     /// queries need it.
     pub memory_bytes: usize,
-    /// Replaced blocks are deleted so long after this process has seen that they were. No query may
-    /// take longer.
+    /// Blocks with deleted samples are deleted so long after this process has seen that they were
+    /// replaced. No query may take longer.
     pub grace: Duration,
+    /// Other replaced blocks are deleted so long after it: at least the grace. Past states are read
+    /// as far back.
+    pub history: Duration,
 }
 
 /// What rounds remember of earlier ones.
@@ -201,7 +204,7 @@ impl Rounds {
     /// Deletes the objects of blocks that were replaced long enough ago.
     async fn collect(&self, tenant: TenantId) -> Result<(), Error> {
         let now = self.compactor.clock().monotonic();
-        let due = self.state.replaced.due(tenant, now, self.settings.grace);
+        let due = self.state.replaced.due(tenant, now, self.settings.history);
 
         for entry in due {
             self.compactor.delete(tenant, &entry).await?;

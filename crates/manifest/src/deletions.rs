@@ -93,9 +93,9 @@ impl Deletions {
         })
     }
 
-    /// Returns these deletions, which belong to the state after edit `sequence`, with those of `now`
-    /// that were made later. All samples of that state were acknowledged before, so the later ones
-    /// mask all of its blocks. Returns `None` if a later deletion may be forgotten.
+    /// Returns these deletions, which belong to the state after edit `sequence`, with those of
+    /// `now` that were made later. All samples of that state were acknowledged before, so the later
+    /// ones mask all of its blocks. Returns `None` if a later deletion may be forgotten.
     pub(crate) fn with_later(&self, sequence: u64, now: &Self) -> Option<Self> {
         let oldest_gone = now.gone.keys().next().copied().unwrap_or(0);
         if now.gone.len() >= GONE_MAX && oldest_gone > sequence {

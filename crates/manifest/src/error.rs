@@ -50,6 +50,10 @@ pub enum Error {
     #[error("the manifest has no such edit yet. as_of=`seq:{asked}`, last=`seq:{last}`")]
     NotYet { asked: u64, last: u64 },
 
+    /// A reader asked for a state whose snapshot is deleted.
+    #[error("the state of then is not kept any more. as_of=`seq:{asked}`")]
+    NotKept { asked: u64 },
+
     /// A reader asked for a state from before a deletion that is not remembered any more.
     #[error(
         "too many deletions were made since then to know what was deleted. as_of=`seq:{asked}`, oldest=`seq:{oldest}`"
@@ -59,6 +63,10 @@ pub enum Error {
     /// A correct writer does not leave such a chain. Never retried.
     #[error("the manifest is damaged. key=`{key}`, fault=`{fault}`")]
     Corrupt { key: String, fault: String },
+
+    /// An object names a snapshot that is not there.
+    #[error("the manifest is damaged. key=`{key}`, fault=`the snapshot is missing`")]
+    NoSnapshot { key: String },
 
     /// An earlier version of this program, from before the format was fixed, has written this.
     #[error(
@@ -94,10 +102,11 @@ impl Error {
             Self::Bucket(error) => error.kind(),
             Self::Fenced { .. } | Self::Twin { .. } => ErrorKind::Fenced,
             Self::Refused { .. } => ErrorKind::Internal,
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::NoSnapshot { .. } => ErrorKind::Corrupt,
             Self::Version { .. }
             | Self::Format { .. }
             | Self::NotYet { .. }
+            | Self::NotKept { .. }
             | Self::DeletionsForgotten { .. } => ErrorKind::Invalid,
         }
     }

@@ -188,8 +188,8 @@ impl Manifests {
         }
     }
 
-    /// Returns the sequence of the snapshot that the newest object that this process knows builds on;
-    /// 0 if it builds on none. No later object builds on an earlier one. No request.
+    /// Returns the sequence of the snapshot that the newest object that this process knows builds
+    /// on; 0 if it builds on none. No later object builds on an earlier one. No request.
     pub fn base_sequence(&self, tenant: TenantId) -> u64 {
         self.known(tenant)
             .log()
@@ -521,7 +521,11 @@ impl Manifests {
             .get_if_exists(&path, chain::ENTRY_BYTES_MAX)
             .await?;
 
-        let object = object.ok_or_else(|| corrupt("the snapshot is missing"))?;
+        let missing = || Error::NoSnapshot {
+            key: key.to_owned(),
+        };
+
+        let object = object.ok_or_else(missing)?;
         let entry = chain::decode(&path, sequence, &object)?;
         Ok((path, entry))
     }

@@ -330,7 +330,7 @@ impl Querier {
         );
 
         let retention = asker.limits.retention.at(self.clock.now_ms());
-        Arc::new(view.as_of(asker.as_of).keeping(retention))
+        Arc::new(view.at(asker.as_of).keeping(retention))
     }
 
     fn context(

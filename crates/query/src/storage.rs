@@ -54,16 +54,25 @@ impl Storage {
         }
     }
 
-    /// Returns the blocks that the manifest of a tenant lists.
-    pub async fn blocks(&self, tenant: TenantId) -> Result<Vec<Arc<BlockEntry>>, Error> {
-        Ok(self
-            .tenant_now(tenant)
-            .await?
-            .state
-            .blocks
-            .values()
-            .cloned()
-            .collect())
+    /// Returns the blocks that the manifest of a tenant lists, or listed.
+    pub async fn blocks(
+        &self,
+        tenant: TenantId,
+        as_of: Option<AsOf>,
+    ) -> Result<Vec<Arc<BlockEntry>>, Error> {
+        let moment = self.tenant_at(tenant, as_of).await?;
+        Ok(moment.state.blocks.values().cloned().collect())
+    }
+
+    async fn tenant_at(
+        &self,
+        tenant: TenantId,
+        as_of: Option<AsOf>,
+    ) -> Result<TenantMoment, Error> {
+        match as_of {
+            None => self.tenant_now(tenant).await,
+            Some(as_of) => self.tenant_then(tenant, as_of).await,
+        }
     }
 
     /// Returns what a tenant has now.
@@ -141,6 +150,7 @@ fn of_manifest(tenant: TenantId, error: duramen_manifest::Error) -> Error {
     let kind = match &error {
         // The request is wrong, and not the manifest.
         duramen_manifest::Error::NotYet { .. }
+        | duramen_manifest::Error::NotKept { .. }
         | duramen_manifest::Error::DeletionsForgotten { .. } => ErrorKind::Invalid,
         // Only one object of one tenant is damaged. The same query works once it is repaired.
         error => match error.kind() {
@@ -160,7 +170,7 @@ fn of_past(tenant: TenantId, entry: &BlockEntry, error: Error) -> Error {
     }
 
     let reason =
-        "a block of that state was replaced since and is deleted, as `compact.grace` is over";
+        "a block of that state was replaced since and is deleted, as `compact.history` is over";
     let place = format!("as_of: block {}", keys::block(tenant, entry));
     Error::new(place, ErrorKind::Invalid, reason)
 }
@@ -417,10 +427,7 @@ impl Views for Storage {
     ) -> Result<Arc<dyn SeriesSource>, Error> {
         let mut moments = Vec::with_capacity(tenants.len());
         for &tenant in tenants {
-            moments.push(match as_of {
-                None => self.tenant_now(tenant).await?,
-                Some(as_of) => self.tenant_then(tenant, as_of).await?,
-            });
+            moments.push(self.tenant_at(tenant, as_of).await?);
         }
 
         let blocks = Arc::clone(&self.blocks);

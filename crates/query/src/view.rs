@@ -48,7 +48,7 @@ impl RequestView {
 
     /// A view of a past state.
     #[must_use]
-    pub fn as_of(self, as_of: Option<AsOf>) -> Self {
+    pub fn at(self, as_of: Option<AsOf>) -> Self {
         Self { as_of, ..self }
     }
 

@@ -434,6 +434,13 @@ pub struct CompactConfig {
     #[serde(with = "duration")]
     pub grace: Duration,
 
+    /// Replaced blocks without deleted samples are kept for so long, if that is longer than the
+    /// grace. `as_of` reads past states as far back. A day costs what its merges have replaced:
+    /// about four times the bytes of the day.
+    #[arg(id = "compact.history", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub history: Duration,
+
     /// The pause between two looks for objects that nothing needs, such as those of a process that
     /// died. A look takes three LISTs for each tenant, and one more for each 1,000 objects of its
     /// blocks. 0: this server does not look.
@@ -587,6 +594,13 @@ impl Default for FlushConfig {
     }
 }
 
+impl CompactConfig {
+    /// How long a replaced block without deleted samples is kept.
+    pub fn kept(&self) -> Duration {
+        self.grace.max(self.history)
+    }
+}
+
 impl Default for CompactConfig {
     fn default() -> Self {
         Self {
@@ -594,6 +608,7 @@ impl Default for CompactConfig {
             interval: Duration::from_secs(5 * 60),
             memory_bytes: 256 << 20,
             grace: Duration::from_secs(60 * 60),
+            history: Duration::from_secs(60 * 60),
             clean_interval: Duration::from_secs(6 * 60 * 60),
             clean_age: Duration::from_secs(24 * 60 * 60),
         }

@@ -19,8 +19,8 @@ pub trait Views: Send + Sync + fmt::Debug {
     /// completely or not at all, and one state of the manifest that fits to these positions. It
     /// includes everything that was acknowledged before the call. It has no data of other tenants.
     ///
-    /// With `as_of`, it is a past state of the bucket in place of the present: only blocks that were
-    /// committed then, without samples that were deleted since.
+    /// With `as_of`, it is a past state of the bucket in place of the present: only blocks that
+    /// were committed then, without samples that were deleted since.
     ///
     /// With `left_out`, the view leaves out blocks that cannot be read, and notes them there.
     /// Without it, a read of such a block fails.

@@ -51,11 +51,16 @@ pub(crate) fn process(store: &SimStore, number: u64) -> Process {
 }
 
 fn collector_of(process: &Process, clock: &Arc<MockClock>) -> Collector {
+    collector_with(process, clock, HOUR)
+}
+
+fn collector_with(process: &Process, clock: &Arc<MockClock>, grace: Duration) -> Collector {
     let settings = CollectorSettings {
         age: DAY,
-        grace: HOUR,
+        grace,
         slots: 4,
     };
+
     let worker = Worker::new(process.bucket.clone(), &**clock);
 
     Collector::new(
@@ -156,8 +161,8 @@ async fn what_a_process_has_replaced_goes_after_the_grace_although_the_process_h
     assert_eq!(summary.done, 1);
     drop(worker);
 
-    // This collector has seen nothing of it. It is long after the times in the ids, and the clock of
-    // its process is another.
+    // This collector has seen nothing of it. It is long after the times in the ids, and the clock
+    // of its process is another.
     for clock in [MockClock::at(0), MockClock::at(400 * DAY_MS)] {
         let bucket = bucket_of(&store.client(), &clock);
         let other = Process::new(&bucket, 3, clock.now_ms(), Policy::default(), 100);
@@ -334,7 +339,11 @@ async fn old_snapshots_go_and_the_manifest_is_read_as_before() {
     store.clock().advance(DAY - Duration::from_millis(1));
     assert!(collect(&collector).await.is_empty());
 
+    // Past states are read as far back as replaced blocks are kept.
     store.clock().advance(Duration::from_millis(1));
+    let patient = collector_with(&process(&store, 5), store.clock(), 2 * DAY);
+    assert!(collect(&patient).await.is_empty());
+
     assert_eq!(collect(&collector).await.snapshots, 2);
     assert_eq!(snapshots().await, [192]);
 
@@ -360,7 +369,8 @@ async fn a_block_that_is_named_right_before_the_horizon_stays() {
     other.state().await;
     let collector = collector_of(&other, store.clock());
 
-    // The time of the store (2), the manifest, blocks, claims and slots. Then it raises the horizon.
+    // The time of the store (2), the manifest, blocks, claims and slots. Then it raises the
+    // horizon.
     client.stop_at(7, false);
     let naming = async {
         client.stopped().await;

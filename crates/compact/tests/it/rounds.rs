@@ -60,6 +60,30 @@ async fn replaced_blocks_are_read_for_the_grace_and_then_go() {
 }
 
 #[tokio::test]
+async fn replaced_blocks_stay_for_the_history() {
+    let bucket = flushed().await;
+    let observer = process(&bucket, 10);
+    let before = observer.state().await;
+    let expected = query(&bucket, &before).await;
+
+    let worker = process(&bucket, 9);
+    let clock = Arc::clone(&worker.clock);
+    let mut rounds = worker.into_rounds(true, Account::unbounded()).await;
+    rounds.settings.history = Duration::from_hours(48);
+    rounds.round().await;
+
+    clock.advance(Duration::from_hours(47));
+    rounds.round().await;
+    let after = observer.state().await;
+    assert_eq!(orphans(&bucket, &after).await, 4);
+    assert_eq!(query(&bucket, &before).await, expected);
+
+    clock.advance(Duration::from_hours(1));
+    rounds.round().await;
+    assert_eq!(orphans(&bucket, &after).await, 0);
+}
+
+#[tokio::test]
 async fn what_another_process_has_merged_goes_too() {
     let bucket = flushed().await;
     let watcher = process(&bucket, 9);

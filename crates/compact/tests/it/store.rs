@@ -137,6 +137,7 @@ impl Process {
                 merges,
                 memory_bytes: 1 << 20,
                 grace: Duration::from_hours(1),
+                history: Duration::from_hours(1),
             },
             memory,
             metrics: Metrics::default(),

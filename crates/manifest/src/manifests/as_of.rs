@@ -1,8 +1,8 @@
 //! Past states of a tenant.
 //!
 //! An object of the chain names the snapshot that it builds on and repeats the edits since then, so
-//! it is a whole state. The attempt of an edit has the time of the edit, on the clock of the process
-//! that made it.
+//! it is a whole state. The attempt of an edit has the time of the edit, on the clock of the
+//! process that made it.
 
 use std::sync::Arc;
 
@@ -14,16 +14,17 @@ use crate::object::Tail;
 use crate::{Error, State};
 
 impl Manifests {
-    /// Returns a past state, with the deletions that were made since: a deleted sample does not come
-    /// back. The state before the first edit is empty.
+    /// Returns a past state, with the deletions that were made since: a deleted sample does not
+    /// come back. The state before the first edit is empty.
     ///
     /// Requests: those of [`Manifests::refresh`]. If the state is not the newest one, also one GET
     /// for its object, and those of its snapshot. For a time before the newest snapshot, also one
     /// GET for each halving of the edits before.
     ///
     /// # Errors
-    /// [`Error::NotYet`] for a sequence that does not exist. [`Error::DeletionsForgotten`] if more
-    /// deletions than [`GONE_MAX`](crate::deletions::GONE_MAX) ended since, so that one of them may be forgotten.
+    /// [`Error::NotYet`] for a sequence that does not exist. [`Error::NotKept`] if the snapshot of
+    /// the state is deleted. [`Error::DeletionsForgotten`] if more deletions than
+    /// [`GONE_MAX`](crate::deletions::GONE_MAX) ended since, so that one of them may be forgotten.
     pub async fn as_of(&self, tenant: TenantId, as_of: AsOf) -> Result<Arc<State>, Error> {
         let known = self.known(tenant);
         let log = {
@@ -100,7 +101,13 @@ impl Manifests {
         let entry = self.entry(known, sequence).await?;
         let key = known.chain.key(sequence);
         let tail = Tail::decode(&key, sequence, &entry.body)?;
-        let base = self.snapshot(known, tail.base.as_ref()).await?;
+        let base = self.snapshot(known, tail.base.as_ref()).await;
+
+        let base = base.map_err(|error| match error {
+            Error::NoSnapshot { .. } => Error::NotKept { asked: sequence },
+            error => error,
+        })?;
+
         let log = Log::of(&key, base, tail)?;
 
         Ok(State::clone(log.state()))

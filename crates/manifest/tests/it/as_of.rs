@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duramen_bucket::Bucket;
 use duramen_bucket::metrics::Op;
+use duramen_bucket::{Bucket, keys};
 use duramen_manifest::{AskedDeletion, Commit, Error, Gone, Manifests, State, Tombstones};
 use duramen_model::{AsOf, Deletion, ErrorKind, Matcher, TimeRange};
 use duramen_runtime::MockClock;
@@ -94,6 +94,32 @@ async fn a_state_that_does_not_exist_is_refused() {
     assert!(matches!(refused, Error::NotYet { asked: 4, last: 3 }));
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert!(refused.to_string().contains("as_of=`seq:4`"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_state_whose_snapshot_is_deleted_is_refused() {
+    let history = history(EDITS).await;
+    let snapshots = keys::manifest_snapshots(TENANT);
+    let objects = history.bucket.list(&snapshots, None).await.unwrap();
+    assert_eq!(objects.len(), 2);
+    history.bucket.delete(&objects[0].location).await.unwrap();
+
+    let reader = history.reader();
+    let refused = reader.as_of(TENANT, AsOf::Sequence(100)).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, Error::NotKept { asked: 100 }),
+        "{refused}"
+    );
+
+    // Those on another snapshot, or on none, are there.
+    for sequence in [10, 140] {
+        let found = reader
+            .as_of(TENANT, AsOf::Sequence(sequence))
+            .await
+            .unwrap();
+        assert_eq!(found.sequence, sequence);
+    }
 }
 
 #[tokio::test]

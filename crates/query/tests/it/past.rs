@@ -155,7 +155,7 @@ async fn a_replaced_block_is_read_until_it_is_deleted_and_then_the_answer_says_w
 
     let error = gone.downcast_ref::<duramen_source::Error>().unwrap();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(format!("{gone:#}").contains("compact.grace"), "{gone:#}");
+    assert!(format!("{gone:#}").contains("compact.history"), "{gone:#}");
 }
 
 #[tokio::test]

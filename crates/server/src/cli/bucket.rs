@@ -39,10 +39,10 @@ enum Task {
     Verify(Verify),
 }
 
-/// Deletes the objects that nothing needs: blocks that no manifest names, such as those of a process
-/// that died, blocks that merges have replaced, and old claims of jobs. A server on the store does
-/// the same every compact.clean_interval. It may run beside servers and other commands, and can be
-/// stopped at any time: the next run does what is left.
+/// Deletes the objects that nothing needs: blocks that no manifest names, such as those of a
+/// process that died, blocks that merges have replaced, and old claims of jobs. A server on the
+/// store does the same every compact.clean_interval. It may run beside servers and other commands,
+/// and can be stopped at any time: the next run does what is left.
 ///
 /// The exit code is 0 if something was deleted, 3 if there was nothing to delete, 4 if some tenants
 /// failed, and 1 if the command could not do its work.
@@ -70,7 +70,7 @@ struct Clean {
     config: Option<PathBuf>,
 
     /// A block that was replaced is deleted after this time. It must be longer than the longest
-    /// query of any server on the store.
+    /// query of any server on the store. Past states are readable as far back.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
     grace: Duration,
 

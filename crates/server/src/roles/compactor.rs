@@ -60,6 +60,7 @@ pub(crate) fn start(
             merges: config.compact.merge,
             memory_bytes,
             grace: config.compact.grace,
+            history: config.compact.kept(),
         },
         memory: Arc::clone(&shared.memory),
         metrics,
@@ -117,7 +118,7 @@ fn start_cycles(shared: &Shared, config: &Config, rounds: &Rounds, tasks: &Tasks
         Worker::new(shared.bucket.clone(), &*shared.clock),
         CollectorSettings {
             age: config.compact.clean_age,
-            grace: config.compact.grace,
+            grace: config.compact.kept(),
             slots: CollectorSettings::SLOTS,
         },
         rounds.state.replaced().clone(),

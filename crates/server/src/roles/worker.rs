@@ -76,6 +76,7 @@ pub(crate) async fn run(config: &Config, tools: Tools<'_>) -> anyhow::Result<()>
             merges: true,
             memory_bytes: tools.memory_bytes,
             grace: config.compact.grace,
+            history: config.compact.kept(),
         },
         memory: Account::unbounded(),
         metrics,
@@ -178,7 +179,7 @@ impl Parts {
     fn collector(&self, config: &Config, tools: &Tools<'_>, state: &RoundState) -> Collector {
         let settings = CollectorSettings {
             age: config.compact.clean_age,
-            grace: config.compact.grace,
+            grace: config.compact.kept(),
             slots: CollectorSettings::SLOTS,
         };
 

@@ -101,6 +101,24 @@ async fn each_form_goes_out_of_a_store_that_a_server_has() {
     let lines = String::from_utf8(output.stdout).unwrap().lines().count();
     assert!((60..=90).contains(&lines), "{lines}");
 
+    // What the store had before the flush, and what it has after the last edit.
+    for (as_of, expected) in [
+        ("seq:0", 0),
+        ("2001-02-03T04:05:06Z", 0),
+        ("4102444800", samples),
+    ] {
+        let then = ["--form", "openmetrics", "--out", "-", "--as-of", as_of];
+        let output = blocks(&[&arguments[..], &then].concat());
+        let lines = String::from_utf8(output.stdout).unwrap().lines().count();
+        assert_eq!(lines as i64, expected + 1, "{as_of}");
+    }
+
+    let unknown = ["--form", "csv", "--out", "-", "--as-of", "seq:999"];
+    let refused = blocks(&[&arguments[..], &unknown].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("seq:999"), "{error}");
+
     let refused = blocks(&[&arguments[..], &["--form", "tsdb", "--out", "-"]].concat());
     assert_eq!(refused.status.code(), Some(1));
     drop(server);

@@ -61,7 +61,7 @@ pub(crate) const AS_OF: Parameter = optional(
     Kind::Text,
     "A time, or `seq:` and a sequence of the manifest: reads what the bucket had then, without what \
      was deleted since. Samples that were not flushed then are not part of it. It goes back as far as \
-     replaced blocks are kept (`compact.grace`).",
+     replaced blocks are kept (`compact.history`).",
 );
 pub(crate) const LIMIT: Parameter = optional(
     "limit",

@@ -21,7 +21,7 @@ pub(crate) async fn blocks(
     let mut entries = match state.register.lookup(&tenant) {
         Some(tenant) => state
             .storage
-            .blocks(tenant)
+            .blocks(tenant, None)
             .await
             .map_err(duramen_query::Error::from)?,
         None => vec![],

@@ -145,8 +145,8 @@ impl Params {
         }
     }
 
-    /// Returns the past state that the request reads; `None` for the present. The text is a time, or
-    /// `seq:` and the sequence of the manifest.
+    /// Returns the past state that the request reads; `None` for the present. The text is a time,
+    /// or `seq:` and the sequence of the manifest.
     pub(crate) fn as_of(&self) -> Result<Option<AsOf>, Failure> {
         let Some(text) = self.given("as_of") else {
             return Ok(None);

@@ -10,7 +10,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use duramen_blocks::Blocks;
-use duramen_model::{BlockEntry, TenantId, TimeRange};
+use duramen_model::{AsOf, BlockEntry, TenantId, TimeRange};
 use duramen_qos::Account;
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Disk};
@@ -26,7 +26,7 @@ use super::matching;
 use super::store::{Absent, TenantStore};
 use crate::cli::answer::Answer;
 use crate::cli::format::Format;
-use crate::cli::time::time_ms;
+use crate::cli::time::{as_of, time_ms};
 
 /// What is exported, and where to.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -64,6 +64,11 @@ pub(super) struct Exporting {
     /// Takes samples before this time.
     #[arg(long, value_name = "TIME", value_parser = time_ms, allow_hyphen_values = true)]
     to: Option<i64>,
+
+    /// Takes what the store had at this time: 2026-11-30T14:00:00Z, seconds since 1970, or seq:N
+    /// for the state after N edits of the manifest. Without what was deleted since.
+    #[arg(long, value_name = "TIME", value_parser = as_of, allow_hyphen_values = true)]
+    as_of: Option<AsOf>,
 
     /// How a CSV or a Parquet file holds labels.
     #[arg(long, value_name = "HOW", default_value = "columns")]
@@ -147,12 +152,12 @@ impl Exporting {
             duramen_query::Metrics::default(),
         );
 
-        let entries = storage.blocks(store.id).await?;
+        let entries = storage.blocks(store.id, self.as_of).await?;
         let form = self.form(disk, clock)?;
         let whole_series = form.wants().whole_series;
 
         let export = Export {
-            source: storage.view(&[store.id], None, None).await?,
+            source: storage.view(&[store.id], self.as_of, None).await?,
             matchers: Arc::from(matchers),
             range,
             held: entries.iter().map(|entry| entry.stats.range()).collect(),
