@@ -18,7 +18,7 @@ use crate::execute::{Executor, damaged_input, with_causes};
 use crate::job::{Digest, Job};
 use crate::plan::plan;
 use crate::policy::Policy;
-use crate::retention::expired;
+use crate::retention;
 use crate::summary::{Failure, Summary};
 
 /// So many blocks are removed by one edit.
@@ -306,6 +306,15 @@ impl Compactor {
         }
     }
 
+    /// Returns the blocks that are beyond their retention, of the manifest as it was seen last. No
+    /// request.
+    pub fn expired(&self, tenant: TenantId, retention: &Retention) -> Vec<BlockId> {
+        let state = self.known(tenant);
+        state.map_or_else(Vec::new, |state| {
+            retention::expired(state.blocks.values(), retention)
+        })
+    }
+
     /// Removes the blocks that are beyond their retention from the manifest as it was seen last.
     /// Returns how many there were.
     ///
@@ -313,11 +322,7 @@ impl Compactor {
     /// [`duramen_manifest::Manifests::commit`] says.
     pub async fn expire(&self, tenant: TenantId, retention: &Retention) -> Result<usize, Error> {
         let manifests = self.executor.manifests();
-        let Some(state) = manifests.cached(tenant) else {
-            return Ok(0);
-        };
-
-        let expired = expired(state.blocks.values(), retention);
+        let expired = self.expired(tenant, retention);
 
         for blocks in expired.chunks(EXPIRED_AT_ONCE) {
             let commit = Commit::replace(blocks.to_vec(), Vec::new());

@@ -16,6 +16,8 @@ pub struct Summary {
     /// Jobs that other workers have claimed.
     pub left: u64,
     pub failed: Vec<Failure>,
+    /// Blocks that were removed because all of their samples were beyond their retention.
+    pub expired: u64,
     /// Blocks that went, and blocks that came.
     pub blocks_in: u64,
     pub blocks_out: u64,
@@ -44,6 +46,7 @@ impl Summary {
         self.lost += later.lost;
         self.left = later.left;
         self.failed.extend(later.failed);
+        self.expired += later.expired;
         self.blocks_in += later.blocks_in;
         self.blocks_out += later.blocks_out;
         self.bytes_in += later.bytes_in;

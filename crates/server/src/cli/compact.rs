@@ -15,9 +15,12 @@ use duramen_compact::claims::STILL_MAX;
 use duramen_compact::{
     ClaimWhen, Claims, Compactor, Event, Executor, Job, Policy, Summary, Worker,
 };
+use duramen_limits::{LimitsHandle, LiveLimits};
 use duramen_manifest::Manifests;
+use duramen_metrics::Registry;
 use duramen_model::{Incarnation, TenantName, WriterId};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
+use duramen_source::Retention;
 use serde_json::{Value as Json, json};
 
 use crate::cli::answer::Answer;
@@ -39,8 +42,11 @@ const SOME_FAILED: u8 = 4;
 /// Without --once, it goes on until a signal ends it, every compact.interval. It also deletes what
 /// nothing needs, as a server does. Any number of such workers may run: they share the work.
 ///
-/// With --once, the exit code is 0 if all merges were done, 3 if there was nothing to merge, 4 if some merges
+/// With --once, the exit code is 0 if all merges were done, 3 if there was nothing to do, 4 if some merges
 /// failed, and 1 if the command could not do its work.
+///
+/// What is beyond the retention of the limits file (`limits_file` of --config, or DURAMEN_LIMITS_FILE)
+/// is removed first.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Compact {
     /// Merges until there is nothing to merge, and ends. Merges that a running process has claimed are
@@ -110,7 +116,7 @@ impl Done {
     fn left(&self) -> u64 {
         match &self.outcome {
             Outcome::Merged(summary) => summary.left,
-            Outcome::Planned(_) | Outcome::Failed(_) => 0,
+            Outcome::Planned(..) | Outcome::Failed(_) => 0,
         }
     }
 
@@ -124,7 +130,8 @@ impl Done {
 }
 
 enum Outcome {
-    Planned(Vec<Job>),
+    /// The jobs, and how many blocks are beyond their retention.
+    Planned(Vec<Job>, u64),
     Merged(Summary),
     /// The manifest of the tenant could not be read.
     Failed(String),
@@ -134,7 +141,8 @@ impl Compact {
     /// Merges what there is to merge.
     ///
     /// Requests: those of reading the register of tenants, and those of [`Compactor::drain`] for
-    /// each tenant.
+    /// each tenant. If a tenant has a retention, also those of [`Compactor::plan`] and
+    /// [`Compactor::expire`].
     pub(crate) async fn run(&self) -> anyhow::Result<Answer> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -177,6 +185,7 @@ impl Compact {
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Answer> {
+        let limits = self.limits(clock)?;
         let bucket = self.bucket(disk, clock)?;
         let tenants = self.tenants(&bucket, clock).await?;
         let folder = self.folder(clock);
@@ -186,7 +195,8 @@ impl Compact {
 
         let mut all = Vec::new();
         for tenant in &tenants {
-            let outcome = self.of_tenant(&compactor, tenant).await;
+            let retention = limits.of(&tenant.name).retention.at(clock.now_ms());
+            let outcome = self.of_tenant(&compactor, tenant, retention).await;
             all.push(Done {
                 tenant: tenant.name.clone(),
                 outcome: outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))),
@@ -225,11 +235,21 @@ impl Compact {
 
             for (done, tenant) in all.iter_mut().zip(tenants) {
                 if done.left() > 0 {
-                    let more = self.of_tenant(compactor, tenant).await;
+                    let more = self.of_tenant(compactor, tenant, None).await;
                     done.join(more.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))));
                 }
             }
         }
+    }
+
+    /// The limits of the tenants as they are now.
+    fn limits(&self, clock: &Arc<dyn Clock>) -> anyhow::Result<LimitsHandle> {
+        let settings = Settings::of_store(self.config.as_deref(), self.store.as_deref())?;
+        let config = &settings.config;
+        let (file, built_in) = (config.limits_file.clone(), config.limits());
+        let live = LiveLimits::open(file, built_in, Arc::clone(clock), &mut Registry::default())?;
+
+        Ok(live.handle().clone())
     }
 
     fn bucket(&self, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> anyhow::Result<Bucket> {
@@ -302,11 +322,28 @@ impl Compact {
         self.window.is_none_or(within)
     }
 
-    async fn of_tenant(&self, compactor: &Compactor, tenant: &Tenant) -> anyhow::Result<Outcome> {
+    /// Removes what is beyond `retention`, and merges the rest.
+    async fn of_tenant(
+        &self,
+        compactor: &Compactor,
+        tenant: &Tenant,
+        retention: Option<Retention>,
+    ) -> anyhow::Result<Outcome> {
+        // A window says what is merged. What has to go is not part of it.
+        let retention = retention.filter(|_| self.window.is_none());
+
         if self.dry_run {
             let mut jobs = compactor.plan(tenant.id).await?;
             jobs.retain(|job| self.is_wanted(job));
-            return Ok(Outcome::Planned(jobs));
+
+            let expired = |retention| compactor.expired(tenant.id, &retention).len() as u64;
+            return Ok(Outcome::Planned(jobs, retention.map_or(0, expired)));
+        }
+
+        let mut expired = 0;
+        if let Some(retention) = retention {
+            compactor.plan(tenant.id).await?;
+            expired = compactor.expire(tenant.id, &retention).await? as u64;
         }
 
         let is_watched = std::io::stderr().is_terminal();
@@ -317,8 +354,8 @@ impl Compact {
         };
 
         let wanted = |job: &Job| self.is_wanted(job);
-        let summary = compactor.drain(tenant.id, wanted, notice).await?;
-        Ok(Outcome::Merged(summary))
+        let merged = compactor.drain(tenant.id, wanted, notice).await?;
+        Ok(Outcome::Merged(Summary { expired, ..merged }))
     }
 }
 
@@ -357,13 +394,15 @@ fn code(all: &[Done]) -> u8 {
     let failed = |done: &Done| match &done.outcome {
         Outcome::Failed(_) => true,
         Outcome::Merged(summary) => !summary.failed.is_empty(),
-        Outcome::Planned(_) => false,
+        Outcome::Planned(..) => false,
     };
 
     let worked = |done: &Done| match &done.outcome {
         Outcome::Failed(_) => true,
-        Outcome::Merged(summary) => summary.done + summary.lost + summary.left > 0,
-        Outcome::Planned(jobs) => !jobs.is_empty(),
+        Outcome::Merged(summary) => {
+            summary.done + summary.lost + summary.left + summary.expired > 0
+        }
+        Outcome::Planned(jobs, expired) => !jobs.is_empty() || *expired > 0,
     };
 
     if all.iter().any(failed) {
@@ -383,27 +422,44 @@ fn told(all: &[Done]) -> String {
         let _ = match outcome {
             Outcome::Failed(reason) => writeln!(text, "{tenant}: failed: {reason}"),
             Outcome::Merged(summary) => tell_summary(&mut text, tenant, summary),
-            Outcome::Planned(jobs) => jobs.iter().try_for_each(|job| {
-                let blocks = job.inputs.len();
-                let bytes = job.bytes();
-
-                writeln!(
-                    text,
-                    "{tenant}: {}: {blocks} blocks, {bytes} bytes",
-                    shown(job)
-                )
-            }),
+            Outcome::Planned(jobs, expired) => {
+                let told = tell_expired(&mut text, tenant, *expired);
+                told.and_then(|()| {
+                    jobs.iter()
+                        .try_for_each(|job| tell_job(&mut text, tenant, job))
+                })
+            }
         };
     }
 
     if text.is_empty() {
-        text.push_str("nothing to merge");
+        text.push_str("nothing to do");
     }
 
     text
 }
 
+fn tell_job(text: &mut String, tenant: &TenantName, job: &Job) -> std::fmt::Result {
+    let blocks = job.inputs.len();
+    let bytes = job.bytes();
+    let window = shown(job);
+
+    writeln!(text, "{tenant}: {window}: {blocks} blocks, {bytes} bytes")
+}
+
+fn tell_expired(text: &mut String, tenant: &TenantName, expired: u64) -> std::fmt::Result {
+    match expired {
+        0 => Ok(()),
+        _ => writeln!(
+            text,
+            "{tenant}: {expired} blocks are beyond their retention"
+        ),
+    }
+}
+
 fn tell_summary(text: &mut String, tenant: &TenantName, summary: &Summary) -> std::fmt::Result {
+    tell_expired(text, tenant, summary.expired)?;
+
     if summary.done + summary.lost > 0 {
         writeln!(
             text,
@@ -451,9 +507,9 @@ fn in_json(all: &[Done]) -> Json {
         match outcome {
             Outcome::Failed(reason) => json!({"tenant": tenant, "error": reason}),
             Outcome::Merged(summary) => json!({"tenant": tenant, "merged": summary}),
-            Outcome::Planned(jobs) => {
+            Outcome::Planned(jobs, expired) => {
                 let jobs: Vec<Json> = jobs.iter().map(job_in_json).collect();
-                json!({"tenant": tenant, "planned": jobs})
+                json!({"tenant": tenant, "planned": jobs, "expired": expired})
             }
         }
     });

@@ -97,6 +97,50 @@ async fn a_day_is_merged_beside_a_server_and_queries_go_on() {
     assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("12"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_beyond_its_retention_goes_without_a_server() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on(&s3).await;
+
+    // A block whose last sample is too old, and one that is not.
+    for days in [3, 1] {
+        let at_ms = now_ms() - days * DAY_MS;
+        let body = Body::default().sample("a", at_ms, 1.0);
+        server.write(body.snappy()).await;
+        server.flush().await;
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let limits = folder.path().join("limits.yaml");
+    std::fs::write(&limits, "defaults:\n  retention: {period: 2d}\n").unwrap();
+
+    let settings = folder.path().join("duramen.yaml");
+    std::fs::write(&settings, format!("limits_file: {}\n", limits.display())).unwrap();
+    let config = ["--config", settings.to_str().unwrap()];
+
+    // Without the file, nothing is known of a retention.
+    let planned = ended(&compact(&s3, &["--dry-run"]), 3);
+    assert_eq!(planned["tenants"][0]["expired"], 0);
+
+    let planned = ended(&compact(&s3, &[&config[..], &["--dry-run"]].concat()), 0);
+    assert_eq!(planned["tenants"][0]["expired"], 1);
+
+    let done = ended(&compact(&s3, &config), 0);
+    assert_eq!(done["tenants"][0]["merged"]["expired"], 1);
+    assert_eq!(done["tenants"][0]["merged"]["done"], 0);
+
+    ended(&compact(&s3, &config), 3);
+
+    // The server sees it with its next commit.
+    let at_ms = now_ms();
+    server
+        .write(Body::default().sample("a", at_ms, 1.0).snappy())
+        .await;
+    server.flush().await;
+    let left = server.value("count_over_time(a[5d])", at_ms).await;
+    assert_eq!(left.as_deref(), Some("2"));
+}
+
 /// Runs `duramen bucket clean` on the store of the tests.
 fn clean(s3: &S3, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
