@@ -1,7 +1,7 @@
 //! What large catalogs cost: `cargo run --release --example catalog -p duramen-compact`.
 //!
-//! One tenant with 100,000 blocks: opening its manifest, finding the blocks of a query, planning its
-//! jobs. Then the plans of 1,000 tenants with 100 blocks each. Times are the best of some.
+//! One tenant with 100,000 blocks: opening its manifest, finding the blocks of a query, planning
+//! its jobs. Then the plans of 1,000 tenants with 100 blocks each. Times are the best of some.
 
 #![expect(
     clippy::print_stdout,

@@ -1,5 +1,5 @@
-//! The subcommand `compact`: merges the blocks of a store, until there is nothing to merge, or for as
-//! long as the process runs.
+//! The subcommand `compact`: merges the blocks of a store, until there is nothing to merge, or for
+//! as long as the process runs.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -42,15 +42,15 @@ const SOME_FAILED: u8 = 4;
 /// Without --once, it goes on until a signal ends it, every compact.interval. It also deletes what
 /// nothing needs, as a server does. Any number of such workers may run: they share the work.
 ///
-/// With --once, the exit code is 0 if all merges were done, 3 if there was nothing to do, 4 if some merges
-/// failed, and 1 if the command could not do its work.
+/// With --once, the exit code is 0 if all merges were done, 3 if there was nothing to do, 4 if some
+/// merges failed, and 1 if the command could not do its work.
 ///
-/// What is beyond the retention of the limits file (`limits_file` of --config, or DURAMEN_LIMITS_FILE)
-/// is removed first.
+/// What is beyond the retention of the limits file (`limits_file` of --config, or
+/// DURAMEN_LIMITS_FILE) is removed first.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Compact {
-    /// Merges until there is nothing to merge, and ends. Merges that a running process has claimed are
-    /// left to it. Those of a process that has died are taken over, which takes a minute.
+    /// Merges until there is nothing to merge, and ends. Merges that a running process has claimed
+    /// are left to it. Those of a process that has died are taken over, which takes a minute.
     #[arg(long)]
     once: bool,
 
@@ -219,8 +219,8 @@ impl Compact {
         Ok(Answer { text, code })
     }
 
-    /// Looks again at the tenants whose jobs others have claimed, until a worker that has died would
-    /// have been noticed.
+    /// Looks again at the tenants whose jobs others have claimed, until a worker that has died
+    /// would have been noticed.
     async fn take_over(
         &self,
         compactor: &Compactor,
