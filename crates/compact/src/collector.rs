@@ -28,6 +28,7 @@ use ulid::Ulid;
 
 use crate::held::{Fate, Held};
 use crate::litter::Litter;
+use crate::named::{Named, NamedBlocks};
 use crate::replaced::Replaced;
 use crate::worker::{StoreTime, Worker};
 
@@ -40,6 +41,8 @@ pub struct Collector {
     settings: CollectorSettings,
     /// What this process has seen of blocks that went.
     replaced: Replaced,
+    /// What named snapshots need.
+    named: Named,
 }
 
 /// When objects are deleted.
@@ -99,13 +102,15 @@ struct Doomed {
 }
 
 impl Collector {
-    /// `replaced` is what this process sees of blocks that go, if it serves queries.
+    /// `replaced` is what this process sees of blocks that go, if it serves queries, and `named` what
+    /// it knows of named snapshots.
     pub const fn new(
         bucket: Bucket,
         manifests: Manifests,
         worker: Worker,
         settings: CollectorSettings,
         replaced: Replaced,
+        named: Named,
     ) -> Self {
         Self {
             bucket,
@@ -113,6 +118,7 @@ impl Collector {
             worker,
             settings,
             replaced,
+            named,
         }
     }
 
@@ -257,10 +263,15 @@ impl Collector {
             seen: self.replaced.waiting(tenant, now, self.settings.grace),
         };
 
+        let named = self.named.blocks(&self.manifests, tenant, state).await?;
         let oldest_to_come = self.oldest_to_come(now_ms);
         let mut doomed = Doomed::default();
 
         for (block, objects) in &litter.blocks {
+            if named.contains(*block) {
+                continue;
+            }
+
             match held.fate(*block) {
                 Fate::Replaced => doomed.replaced.insert(*block, objects.clone()),
                 Fate::Unnamed if *block < oldest_to_come => {
@@ -270,7 +281,7 @@ impl Collector {
             };
         }
 
-        doomed.snapshots = self.old_snapshots(tenant, litter, now_ms);
+        doomed.snapshots = self.old_snapshots(tenant, litter, &named, now_ms);
         let claims = litter.claims.iter();
         let old = claims.filter(|claim| self.is_old(modified_ms(claim), now_ms));
         doomed.claims = old.cloned().collect();
@@ -286,7 +297,13 @@ impl Collector {
     ///
     /// A process that slept with an older snapshot in its hands cannot name it any more. It has to
     /// know all edits before it takes a slot, and then it has none of those before the newest base.
-    fn old_snapshots(&self, tenant: TenantId, litter: &Litter, now_ms: i64) -> Vec<ObjectMeta> {
+    fn old_snapshots(
+        &self,
+        tenant: TenantId,
+        litter: &Litter,
+        named: &NamedBlocks,
+        now_ms: i64,
+    ) -> Vec<ObjectMeta> {
         let base = self.manifests.base_sequence(tenant);
         let mut on_it = litter.slots.range(base + 1..);
         let kept_ms = whole_ms(self.settings.age.max(self.settings.grace));
@@ -298,7 +315,7 @@ impl Collector {
         let before = litter
             .snapshots
             .iter()
-            .filter(|(sequence, _)| *sequence < base);
+            .filter(|(sequence, _)| *sequence < base && !named.may_build_on(*sequence));
         before.map(|(_, object)| object.clone()).collect()
     }
 

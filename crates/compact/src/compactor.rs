@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_blocks::{Error, Merged};
-use duramen_manifest::{Commit, Gone, State, Tombstone, Tombstones, Violation};
+use duramen_manifest::{Commit, Gone, Manifests, State, Tombstone, Tombstones, Violation};
 use duramen_model::{BlockEntry, BlockId, TenantId};
 use duramen_runtime::Clock;
 use duramen_source::Retention;
@@ -130,6 +130,10 @@ impl Compactor {
 
     pub(crate) async fn refresh(&self, tenant: TenantId) -> Result<Arc<State>, Error> {
         Ok(self.executor.manifests().refresh(tenant).await?)
+    }
+
+    pub(crate) fn manifests(&self) -> &Manifests {
+        self.executor.manifests()
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -339,7 +343,7 @@ impl Compactor {
     }
 
     /// Deletes the objects of `blocks`, which had deleted samples, and ends the deletions of which
-    /// nothing is left then.
+    /// nothing is left then. `is_held` says whether a named snapshot may have samples of one.
     ///
     /// Requests: 1 DELETE for each file of these blocks, and 1 PUT if there is something to tell
     /// the manifest.
@@ -348,12 +352,14 @@ impl Compactor {
         tenant: TenantId,
         state: &State,
         blocks: Vec<BlockId>,
+        is_held: impl Fn(&Tombstone) -> bool,
     ) -> Result<(), Error> {
         let deletions = &state.deletions;
         let gone: BTreeSet<BlockId> = blocks.iter().copied().collect();
 
         let is_over = |one: &&Arc<Tombstone>| {
-            one.remains.is_subset(&gone)
+            !is_held(one)
+                && one.remains.is_subset(&gone)
                 && state.waits_for(one).next().is_none()
                 && state.holds_deleted(one).next().is_none()
         };

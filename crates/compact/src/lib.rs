@@ -21,6 +21,7 @@
 //!
 //! - [`replaced`]: blocks that merges have replaced while this process looked on. Pure.
 //! - `litter`: what lies in the folder of a tenant. Pure. `held`: which blocks must stay. Pure.
+//! - [`named`]: which blocks named snapshots need.
 //! - [`collector`]: deletes the objects of a tenant that nothing needs. [`cycles`]: those of all
 //!   tenants of a store, again and again.
 //! - [`inventory`]: compares what lies in the folder of a tenant with what its manifest names.
@@ -36,6 +37,7 @@ pub mod inventory;
 pub mod job;
 mod litter;
 pub mod metrics;
+pub mod named;
 pub mod plan;
 pub mod policy;
 pub mod replaced;
@@ -54,6 +56,7 @@ pub use execute::Executor;
 pub use inventory::{Inventories, Inventory};
 pub use job::{Digest, Job, Level};
 pub use metrics::Metrics;
+pub use named::Named;
 pub use plan::plan;
 pub use policy::Policy;
 pub use replaced::Replaced;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use duramen_blocks::Error;
 use duramen_bucket::Tenants;
 use duramen_limits::LimitsHandle;
+use duramen_manifest::Tombstone;
 use duramen_model::{BlockId, TenantId, TenantName};
 use duramen_qos::{Account, Use};
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use tracing::warn;
 use crate::compactor::Compactor;
 use crate::job::{Job, Level};
 use crate::metrics::{Backlog, Metrics};
+use crate::named::{Named, NamedBlocks};
 use crate::replaced::Replaced;
 
 /// Compacts all tenants, and deletes what merges have replaced.
@@ -54,6 +56,8 @@ pub struct RoundSettings {
 #[derive(Debug, Default)]
 pub struct RoundState {
     replaced: Replaced,
+    /// What named snapshots need.
+    named: Named,
     /// Blocks that had deleted samples and are not live any more, and when this was seen on the
     /// monotonic clock.
     remains: Mutex<BTreeMap<TenantId, BTreeMap<BlockId, Duration>>>,
@@ -65,6 +69,11 @@ impl RoundState {
     /// What is seen of blocks that go, for a collector of this process.
     pub const fn replaced(&self) -> &Replaced {
         &self.replaced
+    }
+
+    /// What named snapshots need, for a collector of this process.
+    pub const fn named(&self) -> &Named {
+        &self.named
     }
 }
 
@@ -150,8 +159,8 @@ impl Rounds {
         self.settings.merges || job.level == Level::Clean
     }
 
-    /// Deletes the blocks that had deleted samples, once no query can read them any more, and ends
-    /// the deletions of which nothing is left.
+    /// Deletes the blocks that had deleted samples, once no query can read them any more and no named
+    /// snapshot needs them, and ends the deletions of which nothing is left.
     async fn end_deletions(&self, tenant: TenantId) -> Result<(), Error> {
         let Some(state) = self.compactor.known(tenant) else {
             return Ok(());
@@ -161,6 +170,7 @@ impl Rounds {
             return Ok(());
         }
 
+        let named = self.named(tenant).await?;
         let now = self.compactor.clock().monotonic();
         let due = {
             let mut remains = self.state.remains.lock();
@@ -170,13 +180,16 @@ impl Rounds {
             let blocks = state.deletions.remains.keys();
             let is_due = |block: &&BlockId| {
                 let since = *seen.entry(**block).or_insert(now);
-                since + self.settings.grace <= now
+                since + self.settings.grace <= now && !named.contains(**block)
             };
 
             blocks.filter(is_due).copied().collect()
         };
 
-        self.compactor.end_deletions(tenant, &state, due).await
+        let is_held = |tombstone: &Tombstone| named.may_hold(tombstone);
+        self.compactor
+            .end_deletions(tenant, &state, due, is_held)
+            .await
     }
 
     async fn merge(&self, tenant: TenantId) -> Result<(), Error> {
@@ -201,10 +214,26 @@ impl Rounds {
         Ok(())
     }
 
-    /// Deletes the objects of blocks that were replaced long enough ago.
+    /// Returns the blocks that named snapshots need, of the manifest as it was seen last.
+    async fn named(&self, tenant: TenantId) -> Result<NamedBlocks, Error> {
+        let Some(state) = self.compactor.known(tenant) else {
+            return Ok(NamedBlocks::default());
+        };
+
+        let manifests = self.compactor.manifests();
+        self.state.named.blocks(manifests, tenant, &state).await
+    }
+
+    /// Deletes the objects of blocks that were replaced long enough ago, and that no named snapshot
+    /// needs.
     async fn collect(&self, tenant: TenantId) -> Result<(), Error> {
         let now = self.compactor.clock().monotonic();
-        let due = self.state.replaced.due(tenant, now, self.settings.history);
+        let mut due = self.state.replaced.due(tenant, now, self.settings.history);
+
+        if !due.is_empty() {
+            let named = self.named(tenant).await?;
+            due.retain(|entry| !named.contains(entry.id));
+        }
 
         for entry in due {
             self.compactor.delete(tenant, &entry).await?;

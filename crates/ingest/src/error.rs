@@ -73,6 +73,9 @@ pub enum Error {
     /// The manifest does not take the deletion. Nothing was deleted.
     #[error("nothing is deleted: {0}")]
     Deletion(duramen_manifest::Violation),
+    /// The manifest does not take a change of named snapshots. Nothing has changed.
+    #[error("no snapshot is made or dropped: {0}")]
+    Snapshot(duramen_manifest::Violation),
     #[error("the local disk failed. path=`{path}`")]
     Disk {
         path: PathBuf,
@@ -208,7 +211,8 @@ impl Error {
             | Self::Stopped => ErrorKind::Unavailable,
             // These limits pass while the sender waits.
             Self::Deletion(duramen_manifest::Violation::TooManyDeletions) => ErrorKind::Limited,
-            Self::Deletion(_) => ErrorKind::Invalid,
+            Self::Snapshot(duramen_manifest::Violation::TooManySnapshots) => ErrorKind::TooMuch,
+            Self::Deletion(_) | Self::Snapshot(_) => ErrorKind::Invalid,
             Self::RateLimited { .. } => ErrorKind::Limited,
             Self::OverBurst { .. } | Self::TooManyTenants { .. } => ErrorKind::TooMuch,
             Self::Overtaken { .. } => ErrorKind::Fenced,

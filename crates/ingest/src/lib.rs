@@ -56,6 +56,7 @@ mod report;
 mod room;
 mod schedule;
 mod seen;
+mod snapshots;
 mod start;
 mod windows;
 

@@ -11,15 +11,17 @@
 //! - [`horizon`]: the id behind which no block comes any more.
 //! - [`quarantine`]: live blocks that are damaged.
 //! - [`tombstones`]: samples that are deleted.
+//! - [`snapshots`]: states that have names.
 
 pub mod fence;
 pub mod flush;
 pub mod horizon;
 pub mod quarantine;
 pub mod replace;
+pub mod snapshots;
 pub mod tombstones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duramen_bucket::WriterIdentity;
@@ -27,7 +29,7 @@ use duramen_model::{BlockEntry, BlockId};
 use serde::{Deserialize, Serialize};
 
 use crate::flushed::Flushed;
-use crate::state::{COLLECTION_VERSION, DELETIONS_VERSION, State, Violation};
+use crate::state::{COLLECTION_VERSION, DELETIONS_VERSION, SNAPSHOTS_VERSION, State, Violation};
 use crate::table;
 use crate::tombstone::AskedDeletion;
 
@@ -36,12 +38,12 @@ pub use flush::Flush;
 pub use horizon::Horizon;
 pub use quarantine::Quarantine;
 pub use replace::Replace;
+pub use snapshots::Snapshots;
 pub use tombstones::{Gone, Tombstones};
 
 /// The changes of a commit, at most one of each kind. All of them happen, or none.
 ///
-/// These names are reserved for later versions: `open`, `release`, `retention`, `rollups`,
-/// `snapshots`.
+/// These names are reserved for later versions: `open`, `release`, `retention`, `rollups`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
@@ -57,6 +59,8 @@ pub struct Commit {
     pub quarantine: Option<Quarantine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstones: Option<Tombstones>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Snapshots>,
 }
 
 impl Commit {
@@ -101,6 +105,29 @@ impl Commit {
 
         Self {
             quarantine: Some(quarantine),
+            ..Self::default()
+        }
+    }
+
+    /// Makes a commit that gives the state after it a name.
+    pub fn snapshot(name: &str) -> Self {
+        Self::snapshots(Snapshots {
+            add: BTreeSet::from([name.to_owned()]),
+            ..Snapshots::default()
+        })
+    }
+
+    /// Makes a commit that drops a named snapshot.
+    pub fn drop_snapshot(name: &str) -> Self {
+        Self::snapshots(Snapshots {
+            remove: BTreeSet::from([name.to_owned()]),
+            ..Snapshots::default()
+        })
+    }
+
+    fn snapshots(snapshots: Snapshots) -> Self {
+        Self {
+            snapshots: Some(snapshots),
             ..Self::default()
         }
     }
@@ -156,12 +183,14 @@ impl Commit {
             horizon,
             quarantine,
             tombstones,
+            snapshots,
         } = self;
 
         let versions = [
             horizon.as_ref().map(|_| COLLECTION_VERSION),
             quarantine.as_ref().map(|_| COLLECTION_VERSION),
             tombstones.as_ref().map(|_| DELETIONS_VERSION),
+            snapshots.as_ref().map(|_| SNAPSHOTS_VERSION),
         ];
 
         versions.into_iter().flatten().max().unwrap_or(0)
@@ -177,6 +206,7 @@ impl Commit {
             horizon,
             quarantine,
             tombstones,
+            snapshots,
         } = self;
 
         if let Some(fence) = fence {
@@ -213,6 +243,10 @@ impl Commit {
             quarantine.check(state)?;
         }
 
+        if let Some(snapshots) = snapshots {
+            snapshots.check(state)?;
+        }
+
         Ok(())
     }
 
@@ -226,6 +260,7 @@ impl Commit {
             horizon,
             quarantine,
             tombstones,
+            snapshots,
         } = self;
 
         // A block that is removed in the same edit leaves the quarantine again.
@@ -248,6 +283,10 @@ impl Commit {
         if let Some(tombstones) = tombstones {
             tombstones.apply(state);
         }
+
+        if let Some(snapshots) = snapshots {
+            snapshots.apply(state);
+        }
     }
 
     /// Whether the commit of `process` has already happened: it changes something, and all of its
@@ -261,6 +300,7 @@ impl Commit {
             horizon,
             quarantine,
             tombstones,
+            snapshots,
         } = self;
 
         if let Some(flush) = flush {
@@ -277,6 +317,9 @@ impl Commit {
             && tombstones
                 .as_ref()
                 .is_none_or(|tombstones| tombstones.is_in(state))
+            && snapshots
+                .as_ref()
+                .is_none_or(|snapshots| snapshots.is_in(state))
     }
 
     /// Estimates the length of the changes as text.
@@ -296,6 +339,9 @@ impl Commit {
         let tombstones = self.tombstones.as_ref();
         let of_tombstones = tombstones.map_or(0, Tombstones::text_bytes);
 
-        OTHERS + of_replace + of_quarantine + of_tombstones
+        let snapshots = self.snapshots.as_ref();
+        let of_snapshots = snapshots.map_or(0, Snapshots::text_bytes);
+
+        OTHERS + of_replace + of_quarantine + of_tombstones + of_snapshots
     }
 }

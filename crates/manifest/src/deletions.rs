@@ -93,15 +93,16 @@ impl Deletions {
         })
     }
 
+    /// Whether a deletion that was made after the edit `sequence` may be forgotten.
+    pub(crate) fn may_have_forgotten(&self, sequence: u64) -> bool {
+        let oldest_gone = self.gone.keys().next().copied().unwrap_or(0);
+        self.gone.len() >= GONE_MAX && oldest_gone > sequence
+    }
+
     /// Returns these deletions, which belong to the state after edit `sequence`, with those of
     /// `now` that were made later. All samples of that state were acknowledged before, so the later
-    /// ones mask all of its blocks. Returns `None` if a later deletion may be forgotten.
-    pub(crate) fn with_later(&self, sequence: u64, now: &Self) -> Option<Self> {
-        let oldest_gone = now.gone.keys().next().copied().unwrap_or(0);
-        if now.gone.len() >= GONE_MAX && oldest_gone > sequence {
-            return None;
-        }
-
+    /// ones mask all of its blocks.
+    pub(crate) fn with_later(&self, sequence: u64, now: &Self) -> Self {
         let mut with_later = self.clone();
         let later = now.gone.iter().chain(&now.in_force);
         let later = later.filter(|(number, _)| **number > sequence);
@@ -110,7 +111,7 @@ impl Deletions {
             with_later.in_force.insert(*number, Arc::clone(tombstone));
         }
 
-        Some(with_later)
+        with_later
     }
 
     /// Puts a deletion in force.

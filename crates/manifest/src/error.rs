@@ -50,6 +50,10 @@ pub enum Error {
     #[error("the manifest has no such edit yet. as_of=`seq:{asked}`, last=`seq:{last}`")]
     NotYet { asked: u64, last: u64 },
 
+    /// A reader asked for a named snapshot that does not exist.
+    #[error("there is no such snapshot. as_of=`snapshot:{name}`")]
+    NoNamedSnapshot { name: String },
+
     /// A reader asked for a state whose snapshot is deleted.
     #[error("the state of then is not kept any more. as_of=`seq:{asked}`")]
     NotKept { asked: u64 },
@@ -107,6 +111,7 @@ impl Error {
             | Self::Format { .. }
             | Self::NotYet { .. }
             | Self::NotKept { .. }
+            | Self::NoNamedSnapshot { .. }
             | Self::DeletionsForgotten { .. } => ErrorKind::Invalid,
         }
     }

@@ -34,7 +34,7 @@ pub mod tombstone;
 #[cfg(test)]
 mod volume;
 
-pub use change::{Commit, Fence, Flush, Gone, Horizon, Quarantine, Replace, Tombstones};
+pub use change::{Commit, Fence, Flush, Gone, Horizon, Quarantine, Replace, Snapshots, Tombstones};
 pub use deletions::{DELETIONS_MAX, Deletions};
 pub use edit::{Edit, FORMAT, VERSION};
 pub use error::Error;
@@ -42,5 +42,5 @@ pub use flushed::Flushed;
 pub use log::Log;
 pub use manifests::Manifests;
 pub use reserved::Reserved;
-pub use state::{Process, State, Violation};
+pub use state::{Process, SNAPSHOTS_MAX, State, Violation};
 pub use tombstone::{AskedDeletion, Tombstone};

@@ -13,10 +13,10 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{self, corrupt};
-use crate::change::quarantine;
+use crate::change::{quarantine, snapshots};
 use crate::edit::Edit;
 use crate::flushed::{Flushed, is_zero};
-use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX};
+use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX, SNAPSHOTS_MAX};
 use crate::stored::StoredDeletions;
 use crate::table::{self, Table};
 use crate::{Error, State, entry, siblings};
@@ -64,6 +64,9 @@ struct First {
     quarantine: BTreeMap<BlockId, String>,
     #[serde(default, skip_serializing_if = "StoredDeletions::is_empty")]
     deletions: StoredDeletions,
+    /// The named snapshots.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    snapshots: BTreeMap<String, u64>,
     /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
@@ -177,6 +180,7 @@ pub fn encode_snapshot(
         horizon: state.horizon,
         quarantine: state.quarantined.clone(),
         deletions: StoredDeletions::of(&state.deletions),
+        snapshots: state.snapshots.clone(),
         parts: parts.iter().map(|(key, _)| key.to_string()).collect(),
         blocks,
     };
@@ -240,6 +244,19 @@ impl SnapshotReader {
             return Err(corrupt(key, "it has too many blocks in quarantine"));
         }
 
+        let is_past = |named: &u64| (1..=sequence).contains(named);
+        if first.snapshots.len() > SNAPSHOTS_MAX || !first.snapshots.values().all(is_past) {
+            return Err(corrupt(
+                key,
+                "it has too many named snapshots, or one of later",
+            ));
+        }
+
+        for name in first.snapshots.keys() {
+            let checked = snapshots::check_name(name);
+            checked.map_err(|violation| corrupt(key, violation.to_string()))?;
+        }
+
         let deletions = first.deletions.deletions(sequence);
         let deletions = deletions.map_err(|fault| corrupt(key, fault))?;
 
@@ -248,6 +265,7 @@ impl SnapshotReader {
             horizon: first.horizon,
             quarantined: first.quarantine,
             deletions: Arc::new(deletions),
+            snapshots: first.snapshots,
             writer_version_min: first.writer_version_min,
             ..State::default()
         };

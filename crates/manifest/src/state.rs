@@ -21,6 +21,12 @@ pub(crate) const COLLECTION_VERSION: u64 = 2;
 /// The version of the format that has deletions.
 pub(crate) const DELETIONS_VERSION: u64 = 3;
 
+/// The version of the format that has named snapshots.
+pub(crate) const SNAPSHOTS_VERSION: u64 = 4;
+
+/// The most named snapshots of one tenant.
+pub const SNAPSHOTS_MAX: usize = 100;
+
 /// The most blocks of one tenant in quarantine.
 pub const QUARANTINED_MAX: usize = 1_000;
 
@@ -41,6 +47,8 @@ pub struct State {
     pub quarantined: BTreeMap<BlockId, String>,
     /// What was deleted.
     pub deletions: Arc<Deletions>,
+    /// The named snapshots: the sequences of their states.
+    pub snapshots: BTreeMap<String, u64>,
     /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
     /// The live blocks by content, which finds siblings.
@@ -105,6 +113,16 @@ pub enum Violation {
     NotInQuarantine { block: BlockId },
     #[error("a tenant has at most {QUARANTINED_MAX} blocks in quarantine")]
     TooManyQuarantined,
+    #[error("a snapshot has this name already. snapshot=`{name}`")]
+    SnapshotTwice { name: String },
+    #[error("there is no such snapshot. snapshot=`{name}`")]
+    NoSnapshot { name: String },
+    #[error(
+        "the name of a snapshot has from 1 to 100 letters, digits and `-_.`. snapshot=`{name}`"
+    )]
+    SnapshotName { name: String },
+    #[error("a tenant has at most {SNAPSHOTS_MAX} named snapshots (snapshots_max)")]
+    TooManySnapshots,
     #[error(
         "a tenant has at most {DELETIONS_MAX} deletions whose samples are not gone yet (deletions_max)"
     )]
@@ -171,12 +189,14 @@ impl State {
     /// The lowest version that knows all of the state; 0 if every version does.
     pub(crate) fn reader_version_min(&self) -> u64 {
         let has_collection = self.horizon.is_some() || !self.quarantined.is_empty();
+        let versions = [
+            (!self.snapshots.is_empty(), SNAPSHOTS_VERSION),
+            (!self.deletions.is_empty(), DELETIONS_VERSION),
+            (has_collection, COLLECTION_VERSION),
+        ];
 
-        match (self.deletions.is_empty(), has_collection) {
-            (false, _) => DELETIONS_VERSION,
-            (true, true) => COLLECTION_VERSION,
-            (true, false) => 0,
-        }
+        let needed = versions.into_iter().find(|(is_needed, _)| *is_needed);
+        needed.map_or(0, |(_, version)| version)
     }
 
     /// Returns the writers whose logs still have records that the deletion masks.

@@ -1,15 +1,18 @@
 //! Which past state a reader wants.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A past state of what the bucket has of a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AsOf {
     /// The state after the last edit of the manifest that was made at or before this time, in
     /// milliseconds since the epoch.
     Time(i64),
     /// The state after so many edits of the manifest.
     Sequence(u64),
+    /// The state that the snapshot with this name holds.
+    Snapshot(Arc<str>),
 }
 
 /// As it is written in a request.
@@ -22,6 +25,7 @@ impl fmt::Display for AsOf {
                 write!(f, "{seconds}.{millis:03}")
             }
             Self::Sequence(sequence) => write!(f, "seq:{sequence}"),
+            Self::Snapshot(name) => write!(f, "snapshot:{name}"),
         }
     }
 }

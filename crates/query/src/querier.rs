@@ -51,7 +51,7 @@ impl Default for Config {
 }
 
 /// What a query may set for itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct QueryOptions {
     pub lookback_ms: Option<i64>,
     /// Whether to count at which step each sample is read first.
@@ -199,7 +199,8 @@ impl Querier {
         T: Send + 'static,
         F: Future<Output = Result<T, duramen_promql::Error>> + Send,
     {
-        let asker = self.asker(tenant).reading(options.as_of);
+        let asker = self.asker(tenant).reading(options.as_of.clone());
+        let timeout = options.timeout;
         let left_out = left_out(options.partial_response, &asker.limits.query);
         let evaluation = self.evaluation(&asker, query, times, options, left_out.clone());
 
@@ -209,7 +210,7 @@ impl Querier {
             settled(left_out.as_deref(), run).await
         };
 
-        self.partly(&asker, options.timeout, work).await
+        self.partly(&asker, timeout, work).await
     }
 
     /// Parses a query and passes its tree to `make`.
@@ -330,7 +331,7 @@ impl Querier {
         );
 
         let retention = asker.limits.retention.at(self.clock.now_ms());
-        Arc::new(view.at(asker.as_of).keeping(retention))
+        Arc::new(view.at(asker.as_of.clone()).keeping(retention))
     }
 
     fn context(

@@ -58,7 +58,7 @@ impl Storage {
     pub async fn blocks(
         &self,
         tenant: TenantId,
-        as_of: Option<AsOf>,
+        as_of: Option<&AsOf>,
     ) -> Result<Vec<Arc<BlockEntry>>, Error> {
         let moment = self.tenant_at(tenant, as_of).await?;
         Ok(moment.state.blocks.values().cloned().collect())
@@ -67,7 +67,7 @@ impl Storage {
     async fn tenant_at(
         &self,
         tenant: TenantId,
-        as_of: Option<AsOf>,
+        as_of: Option<&AsOf>,
     ) -> Result<TenantMoment, Error> {
         match as_of {
             None => self.tenant_now(tenant).await,
@@ -98,7 +98,7 @@ impl Storage {
     }
 
     /// Returns what the bucket had of a tenant. A head knows no past.
-    async fn tenant_then(&self, tenant: TenantId, as_of: AsOf) -> Result<TenantMoment, Error> {
+    async fn tenant_then(&self, tenant: TenantId, as_of: &AsOf) -> Result<TenantMoment, Error> {
         let state = self.manifests.as_of(tenant, as_of).await;
 
         Ok(TenantMoment {
@@ -150,6 +150,7 @@ fn of_manifest(tenant: TenantId, error: duramen_manifest::Error) -> Error {
     let kind = match &error {
         // The request is wrong, and not the manifest.
         duramen_manifest::Error::NotYet { .. }
+        | duramen_manifest::Error::NoNamedSnapshot { .. }
         | duramen_manifest::Error::NotKept { .. }
         | duramen_manifest::Error::DeletionsForgotten { .. } => ErrorKind::Invalid,
         // Only one object of one tenant is damaged. The same query works once it is repaired.
@@ -422,7 +423,7 @@ impl Views for Storage {
     async fn view(
         &self,
         tenants: &[TenantId],
-        as_of: Option<AsOf>,
+        as_of: Option<&AsOf>,
         left_out: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error> {
         let mut moments = Vec::with_capacity(tenants.len());

@@ -64,7 +64,10 @@ impl RequestView {
     async fn view(&self) -> Result<&Arc<dyn SeriesSource>, Error> {
         let take = async || {
             let left_out = self.left_out.as_ref();
-            let view = self.of.view(&self.tenants, self.as_of, left_out).await?;
+            let view = self
+                .of
+                .view(&self.tenants, self.as_of.as_ref(), left_out)
+                .await?;
 
             Ok(match &self.retention {
                 None => view,

@@ -27,7 +27,7 @@ pub trait Views: Send + Sync + fmt::Debug {
     async fn view(
         &self,
         tenants: &[TenantId],
-        as_of: Option<AsOf>,
+        as_of: Option<&AsOf>,
         left_out: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error>;
 }
@@ -41,7 +41,7 @@ impl Views for Unchanging {
     async fn view(
         &self,
         _: &[TenantId],
-        _: Option<AsOf>,
+        _: Option<&AsOf>,
         _: Option<&Arc<LeftOut>>,
     ) -> Result<Arc<dyn SeriesSource>, Error> {
         Ok(Arc::clone(&self.0))

@@ -7,4 +7,5 @@ pub(crate) mod flush;
 pub(crate) mod metrics_page;
 pub(crate) mod self_metrics;
 pub(crate) mod settings;
+pub(crate) mod snapshots;
 pub(crate) mod status;

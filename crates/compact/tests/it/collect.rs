@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use duramen_blocks::{MemoryBlock, Publisher};
 use duramen_bucket::{Bucket, Config, RetryPolicy, keys};
-use duramen_compact::{Collected, Collector, CollectorSettings, Policy, Replaced, Worker};
+use duramen_compact::{Collected, Collector, CollectorSettings, Named, Policy, Replaced, Worker};
 use duramen_manifest::Commit;
-use duramen_model::{BlockEntry, BlockId, Content, Order, WriterId};
+use duramen_model::{AsOf, BlockEntry, BlockId, Content, Order, WriterId};
 use duramen_runtime::{Clock, MockClock};
 use duramen_testkit::store::{SimClient, SimCounts, SimStore};
 use ulid::Ulid;
@@ -69,6 +69,7 @@ fn collector_with(process: &Process, clock: &Arc<MockClock>, grace: Duration) ->
         worker,
         settings,
         Replaced::default(),
+        Named::default(),
     )
 }
 
@@ -350,6 +351,50 @@ async fn old_snapshots_go_and_the_manifest_is_read_as_before() {
     let fresh = process(&store, 4);
     assert_eq!(fresh.state().await, state);
     assert!(collect(&collector).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_named_snapshot_holds_its_blocks_and_its_manifest() {
+    let store = store();
+    let mut writer = process(&store, 1);
+
+    // The named state builds on the first snapshot of the manifest.
+    for flush in 0..70 {
+        let samples = Answer::from([((0, flush), 7)]);
+        writer.flush(flush, &[(0, samples)]).await;
+    }
+
+    let named = Commit::snapshot("kept");
+    writer.manifests.commit(TENANT, named).await.unwrap();
+    let before = writer.state().await;
+    let expected = query(&writer.bucket, &before).await;
+
+    // All blocks go, and then come many edits.
+    let ids: Vec<_> = before.blocks.keys().copied().collect();
+    let removed = Commit::replace(ids, Vec::new());
+    writer.manifests.commit(TENANT, removed).await.unwrap();
+
+    for flush in 70..400 {
+        let samples = Answer::from([((0, flush), 7)]);
+        writer.flush(flush, &[(0, samples)]).await;
+    }
+
+    let collector = collector_of(&process(&store, 3), store.clock());
+    store.clock().advance(3 * DAY);
+    let collected = collect(&collector).await;
+    assert_eq!(collected.replaced_blocks + collected.unnamed_blocks, 0);
+    assert!(collected.snapshots > 0);
+
+    let reader = process(&store, 4);
+    let as_of = || AsOf::Snapshot("kept".into());
+    let then = reader.manifests.as_of(TENANT, &as_of()).await.unwrap();
+    assert_eq!(query(&writer.bucket, &then).await, expected);
+
+    let dropped = Commit::drop_snapshot("kept");
+    writer.manifests.commit(TENANT, dropped).await.unwrap();
+    let collected = collect(&collector).await;
+    assert_eq!(collected.replaced_blocks + collected.unnamed_blocks, 70);
+    assert!(collected.snapshots > 0);
 }
 
 #[tokio::test]

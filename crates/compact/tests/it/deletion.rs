@@ -7,7 +7,7 @@ use std::time::Duration;
 use duramen_bucket::Bucket;
 use duramen_compact::{Level, Policy, Rounds};
 use duramen_manifest::{AskedDeletion, Commit, Manifests, State, Tombstones};
-use duramen_model::{Deletion, Matcher, TimeRange, ValueTest, WriterId};
+use duramen_model::{AsOf, Deletion, Matcher, TimeRange, ValueTest, WriterId};
 use duramen_qos::Account;
 use duramen_runtime::MockClock;
 use ulid::Ulid;
@@ -172,6 +172,58 @@ async fn a_block_that_no_merge_takes_is_written_again_when_that_is_asked_for() {
     let state = observer.state().await;
     assert!(gone_ms(&state, id).is_some());
     assert_eq!(orphans(&bucket, &state).await, 0);
+}
+
+/// Whether the deletion is over while a snapshot from before it is there, and after it is dropped.
+async fn is_gone_with_a_snapshot(merged_first: bool) -> (bool, bool) {
+    let (bucket, _) = flushed(4).await;
+    let observer = process(&bucket, 10);
+    let commit = async |commit| {
+        observer.manifests.commit(TENANT, commit).await.unwrap();
+    };
+
+    commit(Commit::snapshot("before")).await;
+
+    let worker = process(&bucket, 9);
+    let clock = Arc::clone(&worker.clock);
+    let rounds = worker.into_rounds(true, Account::unbounded()).await;
+
+    // The snapshot has the deleted samples in blocks that the deletion never touched.
+    if merged_first {
+        rounds.round().await;
+    }
+
+    let id = delete(&observer.manifests, deletion("m0", TimeRange::ALL)).await;
+    clean(&observer.manifests).await;
+
+    let mut is_gone = async || {
+        for _ in 0..4 {
+            clock.advance(Duration::from_hours(2));
+            rounds.round().await;
+        }
+
+        let state = observer.state().await;
+        gone_ms(&state, id).is_some()
+    };
+
+    let with_snapshot = is_gone().await;
+    let before = AsOf::Snapshot("before".into());
+    let then = observer.manifests.as_of(TENANT, &before).await.unwrap();
+    assert!(
+        !query(&bucket, &then).await.is_empty(),
+        "its blocks are there"
+    );
+
+    commit(Commit::drop_snapshot("before")).await;
+    (with_snapshot, is_gone().await)
+}
+
+#[tokio::test]
+async fn a_deletion_is_not_over_while_a_snapshot_may_have_its_samples() {
+    for merged_first in [false, true] {
+        let gone = is_gone_with_a_snapshot(merged_first).await;
+        assert_eq!(gone, (false, true), "{merged_first}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use duramen_blocks::{MemoryBlock, Publisher};
 use duramen_bucket::{Bucket, Config, RetryPolicy, WriterIdentity, keys};
-use duramen_compact::{ClaimWhen, Claims, Collector, CollectorSettings, Policy, Replaced, Worker};
+use duramen_compact::{
+    ClaimWhen, Claims, Collector, CollectorSettings, Named, Policy, Replaced, Worker,
+};
 use duramen_manifest::{Manifests, Reserved, State};
 use duramen_model::{BlockEntry, Content, Incarnation, Order, WriterId};
 use duramen_runtime::{Clock, Entropy, MockClock};
@@ -467,6 +469,7 @@ fn collector(number: u64, bucket: &Bucket, clock: &Arc<MockClock>) -> Collector 
         worker,
         settings,
         Replaced::default(),
+        Named::default(),
     )
 }
 

@@ -4,9 +4,10 @@
 //! it is a whole state. The attempt of an edit has the time of the edit, on the clock of the
 //! process that made it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duramen_model::{AsOf, TenantId};
+use duramen_model::{AsOf, BlockEntry, BlockId, TenantId};
 
 use super::{Known, Manifests};
 use crate::log::Log;
@@ -22,10 +23,10 @@ impl Manifests {
     /// GET for each halving of the edits before.
     ///
     /// # Errors
-    /// [`Error::NotYet`] for a sequence that does not exist. [`Error::NotKept`] if the snapshot of
+    /// [`Error::NoNamedSnapshot`] for a name that is not there. [`Error::NotYet`] for a sequence that does not exist. [`Error::NotKept`] if the snapshot of
     /// the state is deleted. [`Error::DeletionsForgotten`] if more deletions than
     /// [`GONE_MAX`](crate::deletions::GONE_MAX) ended since, so that one of them may be forgotten.
-    pub async fn as_of(&self, tenant: TenantId, as_of: AsOf) -> Result<Arc<State>, Error> {
+    pub async fn as_of(&self, tenant: TenantId, as_of: &AsOf) -> Result<Arc<State>, Error> {
         let known = self.known(tenant);
         let log = {
             let _asking = known.asking.lock().await;
@@ -34,9 +35,19 @@ impl Manifests {
 
         let last = log.state().sequence;
         let asked = match as_of {
-            AsOf::Sequence(asked) if asked > last => return Err(Error::NotYet { asked, last }),
-            AsOf::Sequence(asked) => asked,
-            AsOf::Time(time_ms) => self.last_edit(&known, &log, time_ms).await?,
+            AsOf::Sequence(asked) if *asked > last => {
+                return Err(Error::NotYet {
+                    asked: *asked,
+                    last,
+                });
+            }
+            AsOf::Sequence(asked) => *asked,
+            AsOf::Time(time_ms) => self.last_edit(&known, &log, *time_ms).await?,
+            AsOf::Snapshot(name) => {
+                let named = log.state().snapshots.get(&**name).copied();
+                let name = name.to_string();
+                named.ok_or(Error::NoNamedSnapshot { name })?
+            }
         };
 
         if asked == last {
@@ -45,17 +56,29 @@ impl Manifests {
 
         let now = &log.state().deletions;
         let mut then = self.state_after(&known, asked).await?;
-        let deletions = then.deletions.with_later(asked, now);
 
-        then.deletions = match deletions {
-            Some(deletions) => Arc::new(deletions),
-            None => {
-                let oldest = now.gone.keys().next().copied().unwrap_or(0);
-                return Err(Error::DeletionsForgotten { asked, oldest });
-            }
-        };
+        // A deletion with samples in a named snapshot is in force as long as the snapshot is there.
+        let is_named = matches!(as_of, AsOf::Snapshot(_));
+        if !is_named && now.may_have_forgotten(asked) {
+            let oldest = now.gone.keys().next().copied().unwrap_or(0);
+            return Err(Error::DeletionsForgotten { asked, oldest });
+        }
+
+        then.deletions = Arc::new(then.deletions.with_later(asked, now));
 
         Ok(Arc::new(then))
+    }
+
+    /// Returns the blocks of a past state. Requests: one GET for its object, and those of its
+    /// snapshot.
+    pub async fn blocks_after(
+        &self,
+        tenant: TenantId,
+        sequence: u64,
+    ) -> Result<BTreeMap<BlockId, Arc<BlockEntry>>, Error> {
+        let known = self.known(tenant);
+        let state = self.state_after(&known, sequence).await?;
+        Ok(state.blocks)
     }
 
     /// Returns the sequence of the last edit that was made at or before `time_ms`; 0 if there is

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use duramen_bucket::metrics::Op;
 use duramen_bucket::{Bucket, keys};
-use duramen_manifest::{AskedDeletion, Commit, Error, Gone, Manifests, State, Tombstones};
-use duramen_model::{AsOf, Deletion, ErrorKind, Matcher, TimeRange};
+use duramen_manifest::{
+    AskedDeletion, Commit, Error, Gone, Manifests, SNAPSHOTS_MAX, State, Tombstones,
+};
+use duramen_model::{AsOf, BlockId, Deletion, ErrorKind, Matcher, TimeRange};
 use duramen_runtime::MockClock;
 use ulid::Ulid;
 
@@ -72,23 +74,23 @@ async fn each_state_comes_back_by_its_sequence_and_by_its_time() {
             AsOf::Time(made_ms),
             AsOf::Time(made_ms + 999),
         ] {
-            let found = reader.as_of(TENANT, as_of).await.unwrap();
+            let found = reader.as_of(TENANT, &as_of).await.unwrap();
             assert_eq!(&found, state, "{as_of}");
         }
     }
 
     let last = history.states.last().unwrap();
-    let later = reader.as_of(TENANT, AsOf::Time(i64::MAX)).await.unwrap();
+    let later = reader.as_of(TENANT, &AsOf::Time(i64::MAX)).await.unwrap();
     assert_eq!(&later, last);
 
-    let before = reader.as_of(TENANT, AsOf::Time(i64::MIN)).await.unwrap();
+    let before = reader.as_of(TENANT, &AsOf::Time(i64::MIN)).await.unwrap();
     assert_eq!(*before, State::default());
 }
 
 #[tokio::test]
 async fn a_state_that_does_not_exist_is_refused() {
     let history = history(3).await;
-    let refused = history.reader().as_of(TENANT, AsOf::Sequence(4)).await;
+    let refused = history.reader().as_of(TENANT, &AsOf::Sequence(4)).await;
     let refused = refused.unwrap_err();
 
     assert!(matches!(refused, Error::NotYet { asked: 4, last: 3 }));
@@ -105,7 +107,7 @@ async fn a_state_whose_snapshot_is_deleted_is_refused() {
     history.bucket.delete(&objects[0].location).await.unwrap();
 
     let reader = history.reader();
-    let refused = reader.as_of(TENANT, AsOf::Sequence(100)).await;
+    let refused = reader.as_of(TENANT, &AsOf::Sequence(100)).await;
     let refused = refused.unwrap_err();
     assert!(
         matches!(refused, Error::NotKept { asked: 100 }),
@@ -115,11 +117,75 @@ async fn a_state_whose_snapshot_is_deleted_is_refused() {
     // Those on another snapshot, or on none, are there.
     for sequence in [10, 140] {
         let found = reader
-            .as_of(TENANT, AsOf::Sequence(sequence))
+            .as_of(TENANT, &AsOf::Sequence(sequence))
             .await
             .unwrap();
         assert_eq!(found.sequence, sequence);
     }
+}
+
+#[tokio::test]
+async fn a_named_snapshot_is_the_state_after_its_edit() {
+    let history = history(3).await;
+    let reader = history.reader();
+    let commit = async |commit| history.manifests.commit(TENANT, commit).await;
+
+    let named = commit(Commit::snapshot("before")).await.unwrap();
+    assert_eq!(named.snapshots["before"], 4);
+    commit(flush(identity(1, 1), 4)).await.unwrap();
+
+    let as_of = || AsOf::Snapshot("before".into());
+    let then = reader.as_of(TENANT, &as_of()).await.unwrap();
+    assert_eq!(then.blocks, named.blocks);
+
+    let twice = commit(Commit {
+        horizon: Commit::horizon(BlockId(Ulid(1))).horizon,
+        ..Commit::snapshot("before")
+    });
+    let twice = twice.await.unwrap_err();
+    assert!(twice.to_string().contains("has this name"), "{twice}");
+
+    for name in ["", "a b", "a/b", &"x".repeat(101)] {
+        let refused = commit(Commit::snapshot(name)).await.unwrap_err();
+        assert!(refused.to_string().contains("letters"), "{refused}");
+    }
+
+    commit(Commit::drop_snapshot("before")).await.unwrap();
+    let dropped = reader.as_of(TENANT, &as_of()).await.unwrap_err();
+    assert!(
+        matches!(dropped, Error::NoNamedSnapshot { .. }),
+        "{dropped}"
+    );
+
+    let unknown = commit(Commit {
+        horizon: Commit::horizon(BlockId(Ulid(1))).horizon,
+        ..Commit::drop_snapshot("other")
+    });
+    let unknown = unknown.await.unwrap_err();
+    assert!(
+        unknown.to_string().contains("no such snapshot"),
+        "{unknown}"
+    );
+}
+
+#[tokio::test]
+async fn there_is_room_for_a_hundred_named_snapshots() {
+    let history = history(1).await;
+
+    for number in 0..SNAPSHOTS_MAX {
+        let commit = Commit::snapshot(&format!("s{number}"));
+        history.manifests.commit(TENANT, commit).await.unwrap();
+    }
+
+    let commit = history
+        .manifests
+        .commit(TENANT, Commit::snapshot("one-more"));
+    let refused = commit.await.unwrap_err();
+    assert!(refused.to_string().contains("snapshots_max"), "{refused}");
+
+    // They are in a snapshot of the manifest by now.
+    let fresh = history.reader().refresh(TENANT).await.unwrap();
+    assert_eq!(fresh.snapshots.len(), SNAPSHOTS_MAX);
 }
 
 #[tokio::test]
@@ -144,7 +210,7 @@ async fn a_past_state_takes_a_few_requests() {
         // 128 edits before the newest snapshot are halved seven times.
         (AsOf::Time(made_ms(100)), 10),
     ] {
-        reader.as_of(TENANT, as_of).await.unwrap();
+        reader.as_of(TENANT, &as_of).await.unwrap();
 
         let now = (metrics.requests_total(), metrics.requests(Op::Get));
         assert_eq!(now.1 - gets, expected, "{as_of}");
@@ -180,7 +246,7 @@ async fn a_later_deletion_masks_a_past_state() {
     let is_masked = |state: &State| state.deletions.touching(&entry).count() == 1;
     assert!(!is_masked(&history.states[3]));
 
-    let then = reader.as_of(TENANT, AsOf::Sequence(before)).await.unwrap();
+    let then = reader.as_of(TENANT, &AsOf::Sequence(before)).await.unwrap();
     assert!(is_masked(&then));
     assert_eq!(then.blocks, history.states[3].blocks);
 
@@ -205,6 +271,6 @@ async fn a_later_deletion_masks_a_past_state() {
     let now = reader.refresh(TENANT).await.unwrap();
     assert!(now.deletions.in_force.is_empty());
 
-    let then = reader.as_of(TENANT, AsOf::Sequence(before)).await.unwrap();
+    let then = reader.as_of(TENANT, &AsOf::Sequence(before)).await.unwrap();
     assert!(is_masked(&then));
 }

@@ -102,6 +102,11 @@ fn of_version_3() -> Edit {
     Edit::commit(identity(7, 2), author(6), Commit::delete(asked))
 }
 
+/// Makes an edit with a named snapshot, which version 4 adds.
+fn of_version_4() -> Edit {
+    Edit::commit(identity(7, 2), author(10), Commit::snapshot("before-2027"))
+}
+
 /// Makes the edits of what becomes of the deletion.
 fn after_a_deletion() -> Vec<Edit> {
     let gone = Tombstones {
@@ -178,6 +183,7 @@ fn tails() -> Vec<(&'static str, u64, Tail)> {
         ("all-fields", 1, tail(None, vec![everything().into()])),
         ("version-2", 5, of_version_2_on(all.clone())),
         ("version-3", 7, of_version_3_on(all[..3].to_vec())),
+        ("version-4", 5, of_version_4_on(all.clone())),
     ]
 }
 
@@ -199,6 +205,17 @@ fn of_version_3_on(mut edits: Vec<Arc<Edit>>) -> Tail {
 
     Tail {
         reader_version_min: 3,
+        base: None,
+        edits,
+    }
+}
+
+/// Makes the object of an edit of version 4 after others.
+fn of_version_4_on(mut edits: Vec<Arc<Edit>>) -> Tail {
+    edits.push(of_version_4().into());
+
+    Tail {
+        reader_version_min: 4,
         base: None,
         edits,
     }
@@ -264,6 +281,24 @@ fn snapshots_of_version_3_are_written_and_read() {
 
     let entry = chain::decode(&key, 6, &bytes).unwrap();
     let reader = SnapshotReader::open(&key, 6, &entry.body).unwrap();
+    assert_eq!(reader.finish().unwrap(), state);
+}
+
+#[test]
+fn snapshots_of_version_4_are_written_and_read() {
+    let mut state = state();
+    state.apply(&of_version_4()).unwrap();
+    assert_eq!(state.snapshots["before-2027"], 4);
+
+    let key = Path::from("snapshot");
+    let bodies = encode_snapshot(&state, 1 << 20, key.clone(), |_| key.clone()).unwrap();
+    let bytes = golden(
+        "snapshot-version-4",
+        &chain::encode(4, author(9), &bodies.first.1),
+    );
+
+    let entry = chain::decode(&key, 4, &bytes).unwrap();
+    let reader = SnapshotReader::open(&key, 4, &entry.body).unwrap();
     assert_eq!(reader.finish().unwrap(), state);
 }
 

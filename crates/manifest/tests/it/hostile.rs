@@ -202,6 +202,29 @@ fn a_quarantine_of_a_snapshot_has_live_blocks_only() {
 }
 
 #[test]
+fn named_snapshots_of_a_snapshot_are_earlier_and_have_names() {
+    let with = |snapshots: &str| {
+        let text = format!("\"reader_version_min\":4,\"snapshots\":{snapshots},\"blocks\"");
+        read_snapshot(&snapshot().replacen("\"blocks\"", &text, 1))
+    };
+
+    assert!(with("{\"a-1\":1}").is_ok());
+
+    for wrong in [
+        "{\"a\":0}",
+        "{\"a\":99999}",
+        "{\"\":1}",
+        "{\"a/b\":1}",
+        "{\"a\":-1}",
+    ] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+
+    let many: Vec<String> = (0..101).map(|n| format!("\"s{n}\":1")).collect();
+    assert!(is_corrupt(&with(&format!("{{{}}}", many.join(",")))));
+}
+
+#[test]
 fn format_0_is_refused_with_its_name() {
     let old = br#"{"edits":[{"kind":"fence","writer":"00000000000000000000000007","epoch":2}]}"#;
     let message = "manifest format 0 is not supported; this version reads format 1";

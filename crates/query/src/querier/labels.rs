@@ -41,7 +41,7 @@ impl Querier {
         tenant: &TenantName,
         listing: Listing,
     ) -> Result<Answered<Partial<Listed<Labels>>>, Error> {
-        let asker = self.asker(tenant).reading(listing.as_of);
+        let asker = self.asker(tenant).reading(listing.as_of.clone());
         let left_out = left_out(listing.partial_response, &asker.limits.query);
         let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();
@@ -80,7 +80,7 @@ impl Querier {
         listing: Listing,
         texts: Texts,
     ) -> Result<Answered<Partial<Listed<String>>>, Error> {
-        let asker = self.asker(tenant).reading(listing.as_of);
+        let asker = self.asker(tenant).reading(listing.as_of.clone());
         let left_out = left_out(listing.partial_response, &asker.limits.query);
         let lister = self.lister(&asker, &listing, left_out.clone());
         let reader = asker.clone();

@@ -50,7 +50,7 @@ impl World {
     }
 
     async fn then(&self, as_of: AsOf) -> Samples {
-        let then = self.system.read_as_of(&self.storage, Some(as_of));
+        let then = self.system.read_as_of(&self.storage, Some(&as_of));
         then.await.unwrap()
     }
 
@@ -150,8 +150,12 @@ async fn a_replaced_block_is_read_until_it_is_deleted_and_then_the_answer_says_w
     let storage = world
         .system
         .storage(Arc::new(world.system.ingester.clone()));
-    let as_of = Some(AsOf::Sequence(before));
-    let gone = world.system.read_as_of(&storage, as_of).await.unwrap_err();
+    let as_of = AsOf::Sequence(before);
+    let gone = world
+        .system
+        .read_as_of(&storage, Some(&as_of))
+        .await
+        .unwrap_err();
 
     let error = gone.downcast_ref::<duramen_source::Error>().unwrap();
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -163,8 +167,8 @@ async fn a_state_of_the_future_is_refused() {
     let world = World::new().await;
     world.flush(0, 1.0).await;
 
-    let as_of = Some(AsOf::Sequence(1_000));
-    let refused = world.system.read_as_of(&world.storage, as_of).await;
+    let as_of = AsOf::Sequence(1_000);
+    let refused = world.system.read_as_of(&world.storage, Some(&as_of)).await;
     let refused = refused.unwrap_err();
 
     let error = refused.downcast_ref::<duramen_source::Error>().unwrap();

@@ -240,7 +240,7 @@ impl System {
     pub(crate) async fn read_as_of(
         &self,
         storage: &Storage,
-        as_of: Option<AsOf>,
+        as_of: Option<&AsOf>,
     ) -> anyhow::Result<Samples> {
         let request = self.request(&[Matcher::equal("__name__", "m")], Columns::Samples);
         let tenants: Vec<_> = self.tenants.lookup(&tenant()).into_iter().collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use duramen_bucket::{Access, Bucket as Store, Tenant, WriterIdentity};
-use duramen_compact::{Collected, Collector, CollectorSettings, Replaced, Worker};
+use duramen_compact::{Collected, Collector, CollectorSettings, Named, Replaced, Worker};
 use duramen_manifest::Manifests;
 use duramen_model::{Incarnation, TenantName, WriterId};
 use duramen_runtime::{Clock, Disk, RealDisk, SystemClock};
@@ -158,6 +158,7 @@ impl Clean {
             worker,
             settings,
             Replaced::default(),
+            Named::default(),
         )
     }
 

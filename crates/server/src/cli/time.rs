@@ -1,5 +1,7 @@
 //! Times of a command line.
 
+use std::sync::Arc;
+
 use duramen_model::AsOf;
 
 /// Reads a time in seconds since 1970, or in the form of RFC 3339, as milliseconds.
@@ -14,9 +16,13 @@ pub(crate) fn time_ms(text: &str) -> Result<i64, String> {
         .map_err(|error| format!("no time like 2026-11-30T14:00:00Z: {error}"))
 }
 
-/// Reads which past state is meant: a time as [`time_ms`] reads it, or `seq:` and a sequence of the
-/// manifest.
+/// Reads which past state is meant: a time as [`time_ms`] reads it, `seq:` and a sequence of the
+/// manifest, or `snapshot:` and a name.
 pub(crate) fn as_of(text: &str) -> Result<AsOf, String> {
+    if let Some(name) = text.strip_prefix("snapshot:") {
+        return Ok(AsOf::Snapshot(Arc::from(name)));
+    }
+
     let Some(sequence) = text.strip_prefix("seq:") else {
         return time_ms(text).map(AsOf::Time);
     };

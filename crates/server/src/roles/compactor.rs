@@ -122,6 +122,7 @@ fn start_cycles(shared: &Shared, config: &Config, rounds: &Rounds, tasks: &Tasks
             slots: CollectorSettings::SLOTS,
         },
         rounds.state.replaced().clone(),
+        rounds.state.named().clone(),
     );
 
     let cycles = Cycles {

@@ -189,6 +189,7 @@ impl Parts {
             self.worker.clone(),
             settings,
             state.replaced().clone(),
+            state.named().clone(),
         )
     }
 }

@@ -14,6 +14,66 @@ fn body(instance: &str, at_ms: i64, value: f64) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_snapshot_has_a_name_until_it_is_dropped() {
+    let server = Duramen::with(&["--http-admin-api"]).await;
+    let at_ms = now_ms() - 60_000;
+    let time = seconds(at_ms);
+    let path = |name: &str| format!("/api/v1/admin/tsdb/{name}");
+
+    // What is in memory is flushed before.
+    server.write(body("old", at_ms, 1.0)).await;
+    let name = [("name", "before-import")];
+    let made = server.post(&path("create_snapshot"), &name).await.data();
+    assert_eq!(made["name"], "before-import");
+
+    server.write(body("new", at_ms, 2.0)).await;
+    server.flush().await;
+
+    let listed = server.get(&path("snapshots"), &[]).await.data();
+    assert_eq!(listed, json!({ "snapshots": [made] }));
+
+    let asked = [
+        ("query", "count(m)"),
+        ("time", &*time),
+        ("as_of", "snapshot:before-import"),
+    ];
+    let data = server.get("/api/v1/query", &asked).await.data();
+    assert_eq!(data["result"][0]["value"][1], "1");
+
+    let twice = server.post(&path("create_snapshot"), &name).await;
+    let twice = twice.error(400, "bad_data");
+    assert!(twice.contains("before-import"), "{twice}");
+
+    for wrong in ["a b", "a/b", ""] {
+        let params = [("name", wrong)];
+        let refused = server.post(&path("create_snapshot"), &params).await;
+        refused.error(400, "bad_data");
+    }
+
+    let dropped = server.post(&path("drop_snapshot"), &name).await;
+    assert_eq!(dropped.status, 204, "{}", dropped.text());
+
+    let gone = server.get("/api/v1/query", &asked).await;
+    let gone = gone.error(400, "bad_data");
+    assert!(gone.contains("snapshot:before-import"), "{gone}");
+
+    let again = server.post(&path("drop_snapshot"), &name).await;
+    again.error(400, "bad_data");
+}
+
+#[tokio::test]
+async fn snapshots_are_made_only_if_a_setting_allows_it() {
+    let server = Duramen::local().await;
+    let params = [("name", "x")];
+
+    for path in ["create_snapshot", "drop_snapshot"] {
+        let path = format!("/api/v1/admin/tsdb/{path}");
+        let refused = server.post(&path, &params).await;
+        refused.error(503, "unavailable");
+    }
+}
+
+#[tokio::test]
 async fn a_request_reads_what_the_bucket_had_then() {
     let server = Duramen::with(&["--http-admin-api"]).await;
     let at_ms = now_ms() - 60_000;

@@ -94,7 +94,7 @@ pub(crate) async fn one_deletion(
     }
 }
 
-async fn manifest(
+pub(super) async fn manifest(
     state: &IngesterState,
     tenant: &TenantName,
 ) -> Result<Option<Arc<Manifest>>, Failure> {
@@ -102,8 +102,8 @@ async fn manifest(
     manifest.map_err(|error| Failure::of_deletion(&error))
 }
 
-/// Returns the tenant and the parameters of a request that may delete.
-async fn read(
+/// Returns the tenant and the parameters of a request that may change what is kept.
+pub(super) async fn read(
     state: &Arc<IngesterState>,
     request: Request,
 ) -> Result<(TenantName, Params), Failure> {

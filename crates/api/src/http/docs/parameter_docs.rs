@@ -59,7 +59,8 @@ pub(crate) const PARTIAL_RESPONSE: Parameter = optional(
 pub(crate) const AS_OF: Parameter = optional(
     "as_of",
     Kind::Text,
-    "A time, or `seq:` and a sequence of the manifest: reads what the bucket had then, without what \
+    "A time, `seq:` and a sequence of the manifest, or `snapshot:` and a name: reads what the bucket \
+     had then, without what \
      was deleted since. Samples that were not flushed then are not part of it. It goes back as far as \
      replaced blocks are kept (`compact.history`).",
 );
@@ -140,6 +141,11 @@ pub(crate) const MATCH_TARGET: Parameter = optional(
     "match_target",
     Kind::Text,
     "A selector of targets by labels.",
+);
+pub(crate) const SNAPSHOT: Parameter = required(
+    "name",
+    Kind::Text,
+    "The name of the snapshot: from 1 to 100 letters, digits and `-_.`.",
 );
 pub(crate) const DELETED: Parameter = required(
     "match[]",

@@ -3,6 +3,7 @@
 mod pairs;
 
 use std::num::{IntErrorKind, ParseIntError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -146,11 +147,15 @@ impl Params {
     }
 
     /// Returns the past state that the request reads; `None` for the present. The text is a time,
-    /// or `seq:` and the sequence of the manifest.
+    /// `seq:` and a sequence of the manifest, or `snapshot:` and a name.
     pub(crate) fn as_of(&self) -> Result<Option<AsOf>, Failure> {
         let Some(text) = self.given("as_of") else {
             return Ok(None);
         };
+
+        if let Some(name) = text.strip_prefix("snapshot:") {
+            return Ok(Some(AsOf::Snapshot(Arc::from(name))));
+        }
 
         let Some(sequence) = text.strip_prefix("seq:") else {
             return Ok(self.time_ms("as_of")?.map(AsOf::Time));

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::http::admin::{deletions, flush};
+use crate::http::admin::{deletions, flush, snapshots};
 use crate::http::docs::endpoint::Answer::{Accepted, Data, Nothing};
 use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_get, on_post, on_post_put};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
-    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, VALUE,
+    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, SNAPSHOT, VALUE,
 };
 use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
@@ -57,5 +57,16 @@ pub(crate) fn orders() -> Vec<Endpoint<Arc<IngesterState>>> {
         on_get("/api/v1/admin/tsdb/deletions/{id}", deletions::one_deletion)
             .says("The receipt of a deletion: what was deleted, and what is left of it.")
             .answers(Data(Schema::Deletion)),
+        on_post_put("/api/v1/admin/tsdb/create_snapshot", snapshots::create)
+            .says("Flushes, and names the state after it, so that its blocks are kept.")
+            .takes(&[SNAPSHOT])
+            .answers(Data(Schema::Snapshot)),
+        on_post_put("/api/v1/admin/tsdb/drop_snapshot", snapshots::drop)
+            .says("Drops a named snapshot. What only it has kept is deleted by and by.")
+            .takes(&[SNAPSHOT])
+            .answers(Nothing),
+        on_get("/api/v1/admin/tsdb/snapshots", snapshots::list)
+            .says("Lists the named snapshots, by name.")
+            .answers(Data(Schema::Snapshots)),
     ]
 }

@@ -152,12 +152,12 @@ impl Exporting {
             duramen_query::Metrics::default(),
         );
 
-        let entries = storage.blocks(store.id, self.as_of).await?;
+        let entries = storage.blocks(store.id, self.as_of.as_ref()).await?;
         let form = self.form(disk, clock)?;
         let whole_series = form.wants().whole_series;
 
         let export = Export {
-            source: storage.view(&[store.id], self.as_of, None).await?,
+            source: storage.view(&[store.id], self.as_of.as_ref(), None).await?,
             matchers: Arc::from(matchers),
             range,
             held: entries.iter().map(|entry| entry.stats.range()).collect(),

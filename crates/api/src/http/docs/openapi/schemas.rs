@@ -30,6 +30,8 @@ pub(crate) enum Schema {
     ScrapePools,
     SelfMetrics,
     SeriesList,
+    Snapshot,
+    Snapshots,
     TargetMetadata,
     Targets,
     Text,
@@ -66,6 +68,8 @@ impl Schema {
         Self::ScrapePools,
         Self::SelfMetrics,
         Self::SeriesList,
+        Self::Snapshot,
+        Self::Snapshots,
         Self::TargetMetadata,
         Self::Targets,
         Self::Text,
@@ -96,6 +100,8 @@ impl Schema {
             Self::Alerts => object(&[("alerts", list(any_object()))]),
             Self::Blocks => blocks(),
             Self::Deletion => deletion(),
+            Self::Snapshot => snapshot(),
+            Self::Snapshots => object(&[("snapshots", list(snapshot()))]),
             Self::Deletions => object(&[("deletions", list(deletion()))]),
             Self::BuildInfo | Self::Flags => map(text()),
             Self::Exemplars => {
@@ -326,6 +332,10 @@ fn blocks() -> Json {
     ];
 
     object(&[("blocks", list(object(&block)))])
+}
+
+fn snapshot() -> Json {
+    object(&[("name", text()), ("sequence", integer())])
 }
 
 fn deletion() -> Json {

@@ -1,0 +1,80 @@
+//! Named snapshots: states that keep their blocks.
+
+use duramen_manifest::{Commit, Manifests, Violation};
+use duramen_model::{TenantId, TenantName};
+use tracing::info;
+
+use crate::error::Error;
+use crate::ingester::Ingester;
+
+impl Ingester {
+    /// Gives what a tenant has now a name, so that its blocks are kept. What is in memory is flushed
+    /// before. Returns the sequence of the state; `None` for a tenant that does not exist.
+    ///
+    /// Requests: those of a flush, a refresh of the manifest, and a commit.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if the name is taken or cannot be, or if there are too many.
+    pub async fn make_snapshot(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+    ) -> Result<Option<u64>, Error> {
+        let Some(id) = self.heads.register.lookup(tenant) else {
+            return Ok(None);
+        };
+
+        self.flush(tenant).await?;
+
+        // A commit whose names are there counts as one that has happened.
+        let manifests = &self.heads.manifests;
+        if manifests.refresh(id).await?.snapshots.contains_key(name) {
+            let name = name.to_owned();
+            return Err(Error::Snapshot(Violation::SnapshotTwice { name }));
+        }
+
+        let sequence = commit(manifests, id, Commit::snapshot(name), name).await?;
+        info!(%tenant, name, sequence, "a snapshot was made");
+        Ok(sequence)
+    }
+
+    /// Drops a named snapshot. What only it has kept is deleted by and by. Returns whether there is
+    /// such a tenant.
+    ///
+    /// Requests: those of a refresh of the manifest, and a commit.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if there is no such snapshot.
+    pub async fn drop_snapshot(&self, tenant: &TenantName, name: &str) -> Result<bool, Error> {
+        let Some(id) = self.heads.register.lookup(tenant) else {
+            return Ok(false);
+        };
+
+        let manifests = &self.heads.manifests;
+        if !manifests.refresh(id).await?.snapshots.contains_key(name) {
+            let name = name.to_owned();
+            return Err(Error::Snapshot(Violation::NoSnapshot { name }));
+        }
+
+        commit(manifests, id, Commit::drop_snapshot(name), name).await?;
+        info!(%tenant, name, "a snapshot was dropped");
+        Ok(true)
+    }
+}
+
+/// Commits, and returns what the name stands for then.
+async fn commit(
+    manifests: &Manifests,
+    tenant: TenantId,
+    commit: Commit,
+    name: &str,
+) -> Result<Option<u64>, Error> {
+    let state = manifests.commit(tenant, commit).await;
+
+    let state = state.map_err(|error| match error {
+        duramen_manifest::Error::Refused { violation, .. } => Error::Snapshot(violation),
+        error => error.into(),
+    })?;
+
+    Ok(state.snapshots.get(name).copied())
+}
