@@ -102,8 +102,8 @@ struct Doomed {
 }
 
 impl Collector {
-    /// `replaced` is what this process sees of blocks that go, if it serves queries, and `named` what
-    /// it knows of named snapshots.
+    /// `replaced` is what this process sees of blocks that go, if it serves queries, and `named`
+    /// what it knows of named snapshots.
     pub const fn new(
         bucket: Bucket,
         manifests: Manifests,

@@ -10,8 +10,8 @@
 //! - [`mod@clean`]: which blocks are written again without deleted samples. Pure.
 //! - [`job`]: one merge that is to be done.
 //! - [`execute`]: does a job: merge, upload, one edit.
-//! - [`claims`]: which of several workers does a job. [`worker`]: the name of a process, and the time
-//!   of the store.
+//! - [`claims`]: which of several workers does a job. [`worker`]: the name of a process, and the
+//!   time of the store.
 //! - [`compactor`]: plans and does the jobs of a tenant, until there is none. [`summary`]: what
 //!   came of them.
 //!

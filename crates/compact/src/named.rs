@@ -18,8 +18,8 @@ pub struct Named {
     tenants: Arc<Mutex<BTreeMap<TenantId, NamedBlocks>>>,
 }
 
-/// The blocks of the named snapshots of a tenant, by the sequences of their states. They may be live
-/// or not.
+/// The blocks of the named snapshots of a tenant, by the sequences of their states. They may be
+/// live or not.
 #[derive(Clone, Debug, Default)]
 pub struct NamedBlocks(BTreeMap<u64, Arc<Blocks>>);
 

@@ -159,8 +159,8 @@ impl Rounds {
         self.settings.merges || job.level == Level::Clean
     }
 
-    /// Deletes the blocks that had deleted samples, once no query can read them any more and no named
-    /// snapshot needs them, and ends the deletions of which nothing is left.
+    /// Deletes the blocks that had deleted samples, once no query can read them any more and no
+    /// named snapshot needs them, and ends the deletions of which nothing is left.
     async fn end_deletions(&self, tenant: TenantId) -> Result<(), Error> {
         let Some(state) = self.compactor.known(tenant) else {
             return Ok(());

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::ingester::Ingester;
 
 impl Ingester {
-    /// Gives what a tenant has now a name, so that its blocks are kept. What is in memory is flushed
-    /// before. Returns the sequence of the state; `None` for a tenant that does not exist.
+    /// Gives what a tenant has now a name, so that its blocks are kept. What is in memory is
+    /// flushed before. Returns the sequence of the state; `None` for a tenant that does not exist.
     ///
     /// Requests: those of a flush, a refresh of the manifest, and a commit.
     ///

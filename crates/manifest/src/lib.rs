@@ -5,8 +5,8 @@
 //!   recorded form, with what later versions may add ([`optional`]).
 //! - [`State`] is the result of all edits. [`State::apply`] is pure and refuses an edit that breaks
 //!   an invariant: of one entry ([`entry`]), or of the blocks of one output (`siblings`).
-//! - [`deletions`] has the deletions of a tenant, each a [`tombstone`]: which samples they mask, and
-//!   what is still to be removed. `stored`: their form in a snapshot.
+//! - [`deletions`] has the deletions of a tenant, each a [`tombstone`]: which samples they mask,
+//!   and what is still to be removed. `stored`: their form in a snapshot.
 //! - [`object`] has the bodies of the objects: a `table` has their entries, and [`body`] packs
 //!   them.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.

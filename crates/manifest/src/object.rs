@@ -290,7 +290,8 @@ impl SnapshotReader {
         Ok(reader)
     }
 
-    /// Returns the keys of the parts that are still to be read, in the order in which they are read.
+    /// Returns the keys of the parts that are still to be read, in the order in which they are
+    /// read.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().rev().map(String::as_str)
     }

@@ -196,7 +196,7 @@ async fn is_gone_with_a_snapshot(merged_first: bool) -> (bool, bool) {
     let id = delete(&observer.manifests, deletion("m0", TimeRange::ALL)).await;
     clean(&observer.manifests).await;
 
-    let mut is_gone = async || {
+    let is_gone = async || {
         for _ in 0..4 {
             clock.advance(Duration::from_hours(2));
             rounds.round().await;

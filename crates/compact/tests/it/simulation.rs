@@ -19,8 +19,8 @@ use duramen_bucket::{Bucket, Config, RetryPolicy, WriterIdentity, keys};
 use duramen_compact::{
     ClaimWhen, Claims, Collector, CollectorSettings, Named, Policy, Replaced, Worker,
 };
-use duramen_manifest::{Manifests, Reserved, State};
-use duramen_model::{BlockEntry, Content, Incarnation, Order, WriterId};
+use duramen_manifest::{Commit, Manifests, Reserved, State};
+use duramen_model::{AsOf, BlockEntry, Content, Incarnation, Order, WriterId};
 use duramen_runtime::{Clock, Entropy, MockClock};
 use duramen_testkit::store::{SimClient, SimStore};
 use rand::rngs::StdRng;
@@ -103,6 +103,8 @@ struct World {
     acknowledged: Answer,
     flushes: BTreeMap<u64, Vec<Acknowledged>>,
     queries: Vec<Query>,
+    /// The named snapshots, and what each of them must have.
+    snapshots: BTreeMap<String, Answer>,
     numbers: u64,
     samples: i64,
     stats: Stats,
@@ -114,6 +116,7 @@ struct Stats {
     stops: u64,
     deaths: u64,
     queries: u64,
+    snapshots: u64,
     merged: u64,
     horizons: u64,
 }
@@ -149,6 +152,7 @@ impl World {
             acknowledged: Answer::new(),
             flushes: BTreeMap::new(),
             queries: Vec::new(),
+            snapshots: BTreeMap::new(),
             numbers: 0,
             samples: 0,
             stats: Stats::default(),
@@ -232,7 +236,7 @@ impl World {
     }
 
     async fn step(&mut self) {
-        match self.random.random_range(0..20) {
+        match self.random.random_range(0..21) {
             0..3 => self.acknowledge().await,
             3..11 => {
                 let at = self.random.random_range(0..self.actors.len());
@@ -248,6 +252,7 @@ impl World {
                 let while_a_query_runs = self.random.random_range(0..QUERY_MAX.as_secs());
                 self.advance(Duration::from_secs(while_a_query_runs));
             }
+            17 => self.name_or_drop().await,
             _ => {
                 let pause = self.random.random_range(0..300);
                 self.advance(Duration::from_secs(pause));
@@ -287,8 +292,8 @@ impl World {
         self.logs[&writer].lock().await.push(acknowledged);
     }
 
-    /// Lets a process go on with what it does, or begin something. It may stop again, and may then be
-    /// dead, or its place may be taken.
+    /// Lets a process go on with what it does, or begin something. It may stop again, and may then
+    /// be dead, or its place may be taken.
     async fn act(&mut self, at: usize) {
         let stops = self.random.random_bool(0.5);
         let request = self.random.random_range(1..14);
@@ -339,6 +344,42 @@ impl World {
             expected,
             began: self.now(),
         });
+    }
+
+    /// Gives the present a name, or reads a named snapshot and drops it.
+    async fn name_or_drop(&mut self) {
+        if self.snapshots.len() >= 3 || self.random.random_bool(0.3) {
+            self.check_snapshots().await;
+
+            if let Some((name, _)) = self.snapshots.pop_first() {
+                self.commit(Commit::drop_snapshot(&name)).await;
+            }
+
+            return;
+        }
+
+        self.stats.snapshots += 1;
+        let name = format!("s{}", self.stats.snapshots);
+        self.commit(Commit::snapshot(&name)).await;
+
+        let state = self.observer.state().await;
+        let expected = query(&self.observer.bucket, &state).await;
+        self.snapshots.insert(name, expected);
+    }
+
+    async fn commit(&mut self, commit: Commit) {
+        let committed = self.observer.manifests.commit(TENANT, commit);
+        committed.await.unwrap();
+    }
+
+    /// Reads each named snapshot, whatever was merged and collected since.
+    async fn check_snapshots(&mut self) {
+        for (name, expected) in &self.snapshots {
+            let as_of = AsOf::Snapshot(Arc::from(name.as_str()));
+            let then = self.observer.manifests.as_of(TENANT, &as_of).await.unwrap();
+            let found = query(&self.observer.bucket, &then).await;
+            assert_eq!(found, *expected, "{name}");
+        }
     }
 
     /// Ends the queries whose time is over. Those that had too long a time are given up.
@@ -415,6 +456,11 @@ impl World {
         }
 
         self.advance(AGE + Duration::from_millis(OFF_MS.unsigned_abs()) + GRACE);
+        self.check_snapshots().await;
+        for name in std::mem::take(&mut self.snapshots).into_keys() {
+            self.commit(Commit::drop_snapshot(&name)).await;
+        }
+
         let mut last = self.actor(4);
         last.client.set_failing(0);
         let clock = Arc::clone(self.store.clock());
@@ -510,8 +556,8 @@ impl Role {
 }
 
 impl Writer {
-    /// Brings what is in the log into blocks, as a flush of the ingester does. What fails is left to
-    /// the next time.
+    /// Brings what is in the log into blocks, as a flush of the ingester does. What fails is left
+    /// to the next time.
     async fn flush(&self) {
         let mut is_fenced = self.is_fenced.lock().await;
         if !*is_fenced {
@@ -611,11 +657,20 @@ fn part(part: u64) {
         all.stops += stats.stops;
         all.deaths += stats.deaths;
         all.queries += stats.queries;
+        all.snapshots += stats.snapshots;
         all.merged += stats.merged;
         all.horizons += stats.horizons;
     }
 
-    let happened = [all.stops, all.deaths, all.queries, all.merged, all.horizons];
+    let happened = [
+        all.stops,
+        all.deaths,
+        all.queries,
+        all.snapshots,
+        all.merged,
+        all.horizons,
+    ];
+
     assert!(
         seeds < 200 || happened.iter().all(|count| *count > 10),
         "{all:?}"

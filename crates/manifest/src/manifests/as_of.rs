@@ -23,8 +23,9 @@ impl Manifests {
     /// GET for each halving of the edits before.
     ///
     /// # Errors
-    /// [`Error::NoNamedSnapshot`] for a name that is not there. [`Error::NotYet`] for a sequence that does not exist. [`Error::NotKept`] if the snapshot of
-    /// the state is deleted. [`Error::DeletionsForgotten`] if more deletions than
+    /// [`Error::NoNamedSnapshot`] for a name that is not there. [`Error::NotYet`] for a sequence
+    /// that does not exist. [`Error::NotKept`] if the snapshot of the state is deleted.
+    /// [`Error::DeletionsForgotten`] if more deletions than
     /// [`GONE_MAX`](crate::deletions::GONE_MAX) ended since, so that one of them may be forgotten.
     pub async fn as_of(&self, tenant: TenantId, as_of: &AsOf) -> Result<Arc<State>, Error> {
         let known = self.known(tenant);

@@ -429,7 +429,7 @@ async fn a_query_waits_for_its_turn_as_long_as_it_may_take() {
     let waiting = async || {
         limited
             .querier
-            .instant(&of, &query, 60_000, impatient)
+            .instant(&of, &query, 60_000, impatient.clone())
             .await
             .map(drop)
     };
@@ -505,7 +505,7 @@ async fn a_query_keeps_its_turn_until_what_it_found_is_let_go() {
     let ask = async || {
         limited
             .querier
-            .instant(&tenant(), &query, 60_000, impatient)
+            .instant(&tenant(), &query, 60_000, impatient.clone())
             .await
     };
 
