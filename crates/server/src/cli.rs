@@ -1,7 +1,7 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`] and [`delete`] are clients of a running process; [`blocks`] works offline;
+//! [`explain`], [`delete`] and [`snapshots`] are clients of a running process; [`blocks`] works offline;
 //! [`compact`] and [`bucket`] work on a store, beside a server or without one; the other commands
 //! only read the settings.
 
@@ -13,6 +13,7 @@ mod compact;
 mod delete;
 mod explain;
 mod format;
+mod snapshots;
 mod time;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ pub use bucket::Bucket;
 pub use compact::Compact;
 pub use delete::Delete;
 pub use explain::Explain;
+pub use snapshots::Snapshots;
 use tokio::runtime::Builder;
 
 use crate::config::settings::Settings;
@@ -61,6 +63,7 @@ pub enum Role {
 pub enum Client {
     Explain(Box<Explain>),
     Delete(Box<Delete>),
+    Snapshots(Box<Snapshots>),
 }
 
 impl Command {
@@ -88,6 +91,11 @@ impl Command {
                 return Ok(print_answer(runtime, answer));
             }
             Self::Client(Client::Delete(command)) => {
+                let runtime = Builder::new_current_thread();
+                let answer = async { command.run().await.map(Answer::good) };
+                return Ok(print_answer(runtime, answer));
+            }
+            Self::Client(Client::Snapshots(command)) => {
                 let runtime = Builder::new_current_thread();
                 let answer = async { command.run().await.map(Answer::good) };
                 return Ok(print_answer(runtime, answer));

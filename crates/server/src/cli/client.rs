@@ -54,6 +54,15 @@ impl Server {
     }
 }
 
+/// Returns the `data` of an answer, for people.
+pub(crate) async fn data(server: &Server, path: &str) -> anyhow::Result<String> {
+    let answer = server.ask(Method::GET, path, &[]).await?;
+    let text = text_of(answer).await?;
+    let json: Json = serde_json::from_str(&text).context("the answer is no JSON")?;
+
+    Ok(serde_json::to_string_pretty(&json["data"])?)
+}
+
 /// Returns the body of an answer.
 pub(crate) async fn text_of(answer: Response) -> anyhow::Result<String> {
     let url = answer.url().clone();

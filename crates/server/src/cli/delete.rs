@@ -1,11 +1,9 @@
 //! The subcommand `delete`: asks a running server to delete series, and what became of deletions.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use reqwest::{Method, header};
-use serde_json::Value as Json;
 
-use super::client::{Server, text_of};
+use super::client::{Server, data};
 
 /// Deletes series, and shows what became of earlier deletions. It asks a running server, which must
 /// allow it with --http-admin-api.
@@ -120,13 +118,4 @@ impl Series {
             None => "there is nothing of this tenant".to_owned(),
         })
     }
-}
-
-/// Returns the `data` of an answer, for people.
-async fn data(server: &Server, path: &str) -> anyhow::Result<String> {
-    let answer = server.ask(Method::GET, path, &[]).await?;
-    let text = text_of(answer).await?;
-    let json: Json = serde_json::from_str(&text).context("the answer is no JSON")?;
-
-    Ok(serde_json::to_string_pretty(&json["data"])?)
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Blocks, Bucket, Client, Command, Compact, Delete, Explain, Role};
+use crate::cli::{Blocks, Bucket, Client, Command, Compact, Delete, Explain, Role, Snapshots};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -51,6 +51,7 @@ struct CommandLine {
 enum Task {
     Explain(Explain),
     Delete(Delete),
+    Snapshots(Snapshots),
     Blocks(Blocks),
     Compact(Compact),
     Bucket(Bucket),
@@ -81,6 +82,9 @@ impl Settings {
             }
             Some(Task::Delete(command)) => {
                 return Ok(Command::Client(Client::Delete(Box::new(command))));
+            }
+            Some(Task::Snapshots(command)) => {
+                return Ok(Command::Client(Client::Snapshots(Box::new(command))));
             }
             Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
             Some(Task::Bucket(command)) => return Ok(Command::Bucket(Box::new(command))),

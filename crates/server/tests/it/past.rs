@@ -1,5 +1,7 @@
 //! `as_of`: a request reads what the bucket had then.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::harness::duramen::{Duramen, seconds};
@@ -59,6 +61,48 @@ async fn a_snapshot_has_a_name_until_it_is_dropped() {
 
     let again = server.post(&path("drop_snapshot"), &name).await;
     again.error(400, "bad_data");
+}
+
+/// Runs `duramen snapshots` against the server. Returns its exit code, and what it printed.
+fn snapshots(server: &Duramen, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_duramen"))
+        .env_clear()
+        .arg("snapshots")
+        .args(arguments)
+        .arg(format!("--url=http://{}", server.address))
+        .output()
+        .expect("the command runs");
+
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_makes_lists_and_drops_snapshots() {
+    let server = Duramen::with(&["--http-admin-api"]).await;
+    server.write(body("a", now_ms() - 60_000, 1.0)).await;
+
+    let (code, text) = snapshots(&server, &["create", "before-2027"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("as_of=snapshot:before-2027"), "{text}");
+
+    let (code, text) = snapshots(&server, &["ls"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("\"before-2027\""), "{text}");
+
+    let (code, text) = snapshots(&server, &["create", "before-2027"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("has this name already"), "{text}");
+
+    let (code, text) = snapshots(&server, &["drop", "before-2027"]);
+    assert_eq!(code, Some(0), "{text}");
+
+    let (code, text) = snapshots(&server, &["drop", "before-2027"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no such snapshot"), "{text}");
 }
 
 #[tokio::test]
