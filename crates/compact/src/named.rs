@@ -63,15 +63,9 @@ impl NamedBlocks {
     /// Whether a snapshot from before the deletion may have samples that it means, by time and
     /// metric names.
     pub(crate) fn may_hold(&self, tombstone: &Tombstone) -> bool {
-        let deletion = &tombstone.asked.deletion;
         let earlier = self.0.range(..tombstone.number);
         let mut entries = earlier.flat_map(|(_, blocks)| blocks.values());
-
-        entries.any(|entry| {
-            let names = entry.stats.names.as_ref();
-            deletion.range.overlaps(entry.stats.range())
-                && names.is_some_and(|names| deletion.may_mean(names))
-        })
+        entries.any(|entry| tombstone.may_mean(entry))
     }
 
     /// Whether a snapshot may need an object of the manifest's snapshot after edit `base`: the

@@ -75,5 +75,6 @@ pub use permit::MemoryPermit;
 pub use progress::ReplayProgress;
 pub use rejection::{Lost, Reason, Rejections};
 pub use report::WriteReport;
+pub use snapshots::SnapshotBlocks;
 pub use start::{Parts, StartReport};
 pub use windows::FLUSH_BLOCKS_MAX;

@@ -1,11 +1,29 @@
 //! Named snapshots: states that keep their blocks.
 
-use duramen_manifest::{Commit, Manifests, Violation};
-use duramen_model::{TenantId, TenantName};
+use std::sync::Arc;
+
+use duramen_manifest::{Commit, Manifests, State, Tombstone, Violation};
+use duramen_model::{BlockEntry, TenantId, TenantName};
 use tracing::info;
 
 use crate::error::Error;
 use crate::ingester::Ingester;
+
+/// A named snapshot, and what it keeps.
+#[derive(Clone, Debug)]
+pub struct SnapshotBlocks {
+    pub name: String,
+    pub sequence: u64,
+    pub blocks: Vec<Arc<BlockEntry>>,
+}
+
+impl SnapshotBlocks {
+    /// Whether the snapshot is from before the deletion, and may have samples that it means.
+    pub fn may_hold(&self, tombstone: &Tombstone) -> bool {
+        let mut blocks = self.blocks.iter();
+        self.sequence < tombstone.number && blocks.any(|entry| tombstone.may_mean(entry))
+    }
+}
 
 impl Ingester {
     /// Gives what a tenant has now a name, so that its blocks are kept. What is in memory is
@@ -36,6 +54,31 @@ impl Ingester {
         let sequence = commit(manifests, id, Commit::snapshot(name), name).await?;
         info!(%tenant, name, sequence, "a snapshot was made");
         Ok(sequence)
+    }
+
+    /// Returns the blocks of each named snapshot of `state`, the manifest of a tenant.
+    ///
+    /// Requests: those of [`Manifests::blocks_after`] for each.
+    pub async fn snapshot_blocks(
+        &self,
+        tenant: &TenantName,
+        state: &State,
+    ) -> Result<Vec<SnapshotBlocks>, Error> {
+        let Some(id) = self.heads.register.lookup(tenant) else {
+            return Ok(Vec::new());
+        };
+
+        let mut all = Vec::new();
+        for (name, sequence) in &state.snapshots {
+            let blocks = self.heads.manifests.blocks_after(id, *sequence).await?;
+            all.push(SnapshotBlocks {
+                name: name.clone(),
+                sequence: *sequence,
+                blocks: blocks.into_values().collect(),
+            });
+        }
+
+        Ok(all)
     }
 
     /// Drops a named snapshot. What only it has kept is deleted by and by. Returns whether there is

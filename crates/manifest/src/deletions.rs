@@ -64,12 +64,7 @@ impl Deletions {
 
     /// Whether a live block may have samples that the deletion masks, by time and metric names.
     pub fn touches(&self, tombstone: &Tombstone, entry: &BlockEntry) -> bool {
-        let deletion = &tombstone.asked.deletion;
-        let names = entry.stats.names.as_ref();
-
-        self.masks(tombstone, entry.id)
-            && deletion.range.overlaps(entry.stats.range())
-            && names.is_some_and(|names| deletion.may_mean(names))
+        self.masks(tombstone, entry.id) && tombstone.may_mean(entry)
     }
 
     /// Returns the deletions that may mask samples of a live block.

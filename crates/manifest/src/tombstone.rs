@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_model::{BlockId, Deletion, MatchOp, Matcher, TimeRange, ValueTest, WriterId};
+use duramen_model::{
+    BlockEntry, BlockId, Deletion, MatchOp, Matcher, TimeRange, ValueTest, WriterId,
+};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -28,6 +30,15 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
+    /// Whether a block may have samples that the deletion means, by time and metric names.
+    pub fn may_mean(&self, entry: &BlockEntry) -> bool {
+        let deletion = &self.asked.deletion;
+        let names = entry.stats.names.as_ref();
+
+        deletion.range.overlaps(entry.stats.range())
+            && names.is_some_and(|names| deletion.may_mean(names))
+    }
+
     /// Whether the deletion masks the records of a writer that are all before the position `end`
     /// and in no block yet.
     pub fn masks_log(&self, writer: WriterId, end: u64) -> bool {

@@ -106,6 +106,36 @@ async fn a_command_makes_lists_and_drops_snapshots() {
 }
 
 #[tokio::test]
+async fn the_receipt_of_a_deletion_names_the_snapshots_that_hold_it() {
+    let server = Duramen::with(&["--http-admin-api"]).await;
+    let at_ms = now_ms() - 60_000;
+    let path = |name: &str| format!("/api/v1/admin/tsdb/{name}");
+
+    server.write(body("a", at_ms, 1.0)).await;
+    for name in ["first", "second"] {
+        let made = server
+            .post(&path("create_snapshot"), &[("name", name)])
+            .await;
+        assert_eq!(made.status, 200, "{}", made.text());
+    }
+
+    let selectors = [("match[]", "m")];
+    let deleted = server.post(&path("delete_series"), &selectors).await;
+    let receipt = deleted.header("location").expect("a receipt").to_owned();
+
+    // A snapshot from after the deletion holds nothing of it.
+    let later = [("name", "later")];
+    server.post(&path("create_snapshot"), &later).await;
+
+    let left = async || server.get(&receipt, &[]).await.data()["left"].clone();
+    assert_eq!(left().await["snapshots"], json!(["first", "second"]));
+
+    let first = [("name", "first")];
+    server.post(&path("drop_snapshot"), &first).await;
+    assert_eq!(left().await["snapshots"], json!(["second"]));
+}
+
+#[tokio::test]
 async fn snapshots_are_made_only_if_a_setting_allows_it() {
     let server = Duramen::local().await;
     let params = [("name", "x")];

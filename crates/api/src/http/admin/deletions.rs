@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use duramen_ingest::SnapshotBlocks;
 use duramen_limits::Selector;
 use duramen_manifest::{State as Manifest, Tombstone};
 use duramen_model::{Deletion, Matcher, TenantName, TimeRange, ValueTest};
@@ -64,9 +65,10 @@ pub(crate) async fn deletions(
     Tenant(tenant): Tenant,
 ) -> Result<Response, Failure> {
     let manifest = manifest(&state, &tenant).await?;
+    let snapshots = snapshots(&state, &tenant, manifest.as_deref()).await?;
     let all = manifest.iter().flat_map(|manifest| {
         let all = manifest.deletions.all().rev();
-        all.map(|tombstone| receipt(manifest, tombstone))
+        all.map(|tombstone| receipt(manifest, &snapshots, tombstone))
     });
 
     Ok(success(
@@ -83,9 +85,10 @@ pub(crate) async fn one_deletion(
 ) -> Result<Response, Failure> {
     let id = uri.path().rsplit('/').next().unwrap_or_default();
     let manifest = manifest(&state, &tenant).await?;
+    let snapshots = snapshots(&state, &tenant, manifest.as_deref()).await?;
     let found = manifest.as_ref().and_then(|manifest| {
         let tombstone = manifest.deletions.get(id.parse().ok()?)?;
-        Some(receipt(manifest, tombstone))
+        Some(receipt(manifest, &snapshots, tombstone))
     });
 
     match found {
@@ -100,6 +103,20 @@ pub(super) async fn manifest(
 ) -> Result<Option<Arc<Manifest>>, Failure> {
     let manifest = state.ingester.manifest(tenant).await;
     manifest.map_err(|error| Failure::of_deletion(&error))
+}
+
+/// Returns the named snapshots with their blocks, if there is a deletion that they may hold up.
+async fn snapshots(
+    state: &IngesterState,
+    tenant: &TenantName,
+    manifest: Option<&Manifest>,
+) -> Result<Vec<SnapshotBlocks>, Failure> {
+    let Some(manifest) = manifest.filter(|manifest| !manifest.deletions.in_force.is_empty()) else {
+        return Ok(Vec::new());
+    };
+
+    let snapshots = state.ingester.snapshot_blocks(tenant, manifest).await;
+    snapshots.map_err(|error| Failure::of_deletion(&error))
 }
 
 /// Returns the tenant and the parameters of a request that may change what is kept.
@@ -172,7 +189,7 @@ fn selector(text: &str) -> Result<Vec<Matcher>, Failure> {
 }
 
 /// Tells what was deleted, and what is still there of it.
-fn receipt(manifest: &Manifest, tombstone: &Tombstone) -> Json {
+fn receipt(manifest: &Manifest, snapshots: &[SnapshotBlocks], tombstone: &Tombstone) -> Json {
     let asked = &tombstone.asked;
     let deletion = &asked.deletion;
     let range = deletion.range;
@@ -190,6 +207,11 @@ fn receipt(manifest: &Manifest, tombstone: &Tombstone) -> Json {
             manifest.holds_deleted(tombstone).collect(),
         ),
     };
+
+    let is_hidden = tombstone.gone_ms.is_none();
+    let holding = snapshots
+        .iter()
+        .filter(|snapshot| is_hidden && snapshot.may_hold(tombstone));
 
     let logs = logs.iter().map(ToString::to_string);
     let listed = blocks.iter().take(LISTED_MAX);
@@ -213,6 +235,7 @@ fn receipt(manifest: &Manifest, tombstone: &Tombstone) -> Json {
             "blocks": listed.collect::<Vec<_>>(),
             "objectsTotal": remains.len(),
             "objects": remains.take(LISTED_MAX).map(ToString::to_string).collect::<Vec<_>>(),
+            "snapshots": holding.map(|snapshot| &snapshot.name).collect::<Vec<_>>(),
         },
     })
 }

@@ -347,6 +347,7 @@ fn deletion() -> Json {
         ("blocks", list(text())),
         ("objectsTotal", integer()),
         ("objects", list(text())),
+        ("snapshots", list(text())),
     ];
 
     object(&[
