@@ -153,6 +153,8 @@ impl Collector {
     /// claims, 1 of snapshots if there is one, and 1 of the slots of the manifest, or a few if they
     /// are many a day; if some blocks are not live, those of [`Manifests::removed_since`] for the
     /// edits of the last [`CollectorSettings::age`].
+    ///
+    /// Once for each named snapshot, also those of [`Manifests::blocks_after`].
     pub async fn plan(&self, tenant: TenantId, now_ms: i64) -> Result<Collected, Error> {
         let state = self.manifests.refresh(tenant).await?;
         let litter = self.litter(tenant, &state, now_ms).await?;

@@ -1,4 +1,5 @@
-//! Compares what lies in the folder of a tenant with what its manifest names. Changes nothing.
+//! Compares what lies in the folder of a tenant with what its manifest names: live blocks, and those
+//! of named snapshots. Changes nothing.
 //!
 //! A server may work on the store meanwhile. So the manifest is read before the folder, and what
 //! seems to be missing is asked for once more: an object that is there after all, or that a newer
@@ -10,13 +11,14 @@ use std::time::Duration;
 use duramen_block::META_FILE;
 use duramen_blocks::Error;
 use duramen_bucket::{Bucket, keys};
-use duramen_manifest::{Manifests, State};
+use duramen_manifest::Manifests;
 use duramen_model::{BlockEntry, BlockId, TenantId};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::Serialize;
 
 use crate::litter::Litter;
+use crate::named::{Blocks, Named};
 
 /// The objects of one LIST.
 const LISTED_AT_ONCE: u64 = 1000;
@@ -78,11 +80,12 @@ pub struct Inventories {
 impl Inventories {
     /// Compares the folder of a tenant with its manifest.
     ///
-    /// Requests: those of [`Manifests::refresh`], 1 LIST for each 1,000 objects of the tenant, 1
+    /// Requests: those of [`Manifests::refresh`], those of [`Manifests::blocks_after`] for each named
+    /// snapshot, 1 LIST for each 1,000 objects of the tenant, 1
     /// HEAD for each file of a block in the folder of another tenant, and for each that seems to be
     /// missing; if one is, those of a second refresh.
     pub async fn of(&self, tenant: TenantId, now_ms: i64) -> Result<Inventory, Error> {
-        let state = self.manifests.refresh(tenant).await?;
+        let named = self.named(tenant).await?;
         let objects = self.bucket.list(&keys::tenant(tenant), None).await?;
         let sizes: HashMap<Path, u64> = objects
             .iter()
@@ -97,7 +100,7 @@ impl Inventories {
         let litter = Litter::sort(tenant, objects);
         let mut absent: Vec<(BlockId, Path, u64)> = Vec::new();
 
-        for entry in state.blocks.values() {
+        for entry in named.values() {
             let held = litter.blocks.get(&entry.id).map_or(&[][..], Vec::as_slice);
             inventory.strangers.extend(strangers(tenant, entry, held));
             inventory.blocks += 1;
@@ -111,8 +114,19 @@ impl Inventories {
         }
 
         self.ask_again(tenant, absent, &mut inventory).await?;
-        inventory.unnamed = self.unnamed(&litter, &state, now_ms);
+        inventory.unnamed = self.unnamed(&litter, &named, now_ms);
         Ok(inventory)
+    }
+
+    /// Returns the live blocks of a tenant, and those of its named snapshots.
+    async fn named(&self, tenant: TenantId) -> Result<Blocks, Error> {
+        let state = self.manifests.refresh(tenant).await?;
+        let snapshots = Named::default();
+        let snapshots = snapshots.blocks(&self.manifests, tenant, &state).await?;
+
+        let mut named = snapshots.all();
+        named.extend(state.blocks.clone());
+        Ok(named)
     }
 
     /// Asks for each object that a LIST has not found.
@@ -138,14 +152,14 @@ impl Inventories {
             return Ok(());
         }
 
-        let state = self.manifests.refresh(tenant).await?;
-        missing.retain(|(block, _)| state.blocks.contains_key(block));
+        let named = self.named(tenant).await?;
+        missing.retain(|(block, _)| named.contains_key(block));
         let keys = missing.into_iter().map(|(_, key)| key.to_string());
         inventory.missing = keys.collect();
         Ok(())
     }
 
-    fn unnamed(&self, litter: &Litter, state: &State, now_ms: i64) -> Vec<Unnamed> {
+    fn unnamed(&self, litter: &Litter, named: &Blocks, now_ms: i64) -> Vec<Unnamed> {
         let age_ms = i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX);
         let is_old = |object: &ObjectMeta| {
             now_ms.saturating_sub(object.last_modified.timestamp_millis()) >= age_ms
@@ -154,7 +168,7 @@ impl Inventories {
         let unnamed = litter
             .blocks
             .iter()
-            .filter(|(block, _)| !state.blocks.contains_key(*block));
+            .filter(|(block, _)| !named.contains_key(*block));
 
         unnamed
             .map(|(block, objects)| Unnamed {

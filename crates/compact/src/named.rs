@@ -10,7 +10,7 @@ use duramen_model::{BlockEntry, BlockId, TenantId};
 use parking_lot::Mutex;
 
 /// The blocks of a state.
-type Blocks = BTreeMap<BlockId, Arc<BlockEntry>>;
+pub(crate) type Blocks = BTreeMap<BlockId, Arc<BlockEntry>>;
 
 /// The blocks of the named snapshots of tenants. Cheap to clone; clones share what they know.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +56,13 @@ impl Named {
 }
 
 impl NamedBlocks {
+    /// Returns each block once, in the order of their ids.
+    pub(crate) fn all(&self) -> Blocks {
+        let all = self.0.values().flat_map(|blocks| blocks.iter());
+        all.map(|(block, entry)| (*block, Arc::clone(entry)))
+            .collect()
+    }
+
     pub(crate) fn contains(&self, block: BlockId) -> bool {
         self.0.values().any(|blocks| blocks.contains_key(&block))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use duramen_block::META_FILE;
 use duramen_bucket::keys;
 use duramen_compact::{Inventories, Inventory, Policy};
+use duramen_manifest::Commit;
 use duramen_runtime::{Clock, MockClock};
 use duramen_testkit::store::SimStore;
 
@@ -48,6 +49,27 @@ async fn a_whole_tenant_takes_one_list_and_no_head() {
     assert_eq!((inventory.unnamed.len(), inventory.strangers.len()), (0, 0));
     // One GET that finds no new edit.
     assert_eq!((counts.lists, counts.gets, counts.puts), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn the_blocks_of_a_named_snapshot_belong_to_the_tenant() {
+    let store = SimStore::new(MockClock::at(NOW_MS));
+    let mut writer = process(&store, 1);
+    flush_a_day(&mut writer).await;
+
+    let commit = async |commit| writer.manifests.commit(TENANT, commit).await.unwrap();
+    let state = commit(Commit::snapshot("kept")).await;
+    let ids: Vec<_> = state.blocks.keys().copied().collect();
+    commit(Commit::replace(ids, Vec::new())).await;
+
+    let inventory = taken(&writer, &store).await;
+    assert!(inventory.is_whole(), "{inventory:?}");
+    assert_eq!((inventory.blocks, inventory.objects), (4, 12));
+    assert_eq!(inventory.unnamed.len(), 0);
+
+    commit(Commit::drop_snapshot("kept")).await;
+    let inventory = taken(&writer, &store).await;
+    assert_eq!((inventory.blocks, inventory.unnamed.len()), (0, 4));
 }
 
 #[tokio::test]
