@@ -1,5 +1,5 @@
-//! Compares what lies in the folder of a tenant with what its manifest names: live blocks, and those
-//! of named snapshots. Changes nothing.
+//! Compares what lies in the folder of a tenant with what its manifest names: live blocks, and
+//! those of named snapshots. Changes nothing.
 //!
 //! A server may work on the store meanwhile. So the manifest is read before the folder, and what
 //! seems to be missing is asked for once more: an object that is there after all, or that a newer
@@ -80,10 +80,10 @@ pub struct Inventories {
 impl Inventories {
     /// Compares the folder of a tenant with its manifest.
     ///
-    /// Requests: those of [`Manifests::refresh`], those of [`Manifests::blocks_after`] for each named
-    /// snapshot, 1 LIST for each 1,000 objects of the tenant, 1
-    /// HEAD for each file of a block in the folder of another tenant, and for each that seems to be
-    /// missing; if one is, those of a second refresh.
+    /// Requests: those of [`Manifests::refresh`], those of [`Manifests::blocks_after`] for each
+    /// named snapshot, 1 LIST for each 1,000 objects of the tenant, 1 HEAD for each file of a block
+    /// in the folder of another tenant, and for each that seems to be missing; if one is, those of
+    /// a second refresh.
     pub async fn of(&self, tenant: TenantId, now_ms: i64) -> Result<Inventory, Error> {
         let named = self.named(tenant).await?;
         let objects = self.bucket.list(&keys::tenant(tenant), None).await?;

@@ -1,9 +1,9 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`], [`delete`] and [`snapshots`] are clients of a running process; [`blocks`] works offline;
-//! [`compact`] and [`bucket`] work on a store, beside a server or without one; the other commands
-//! only read the settings.
+//! [`explain`], [`delete`] and [`snapshots`] are clients of a running process; [`blocks`] works
+//! offline; [`compact`] and [`bucket`] work on a store, beside a server or without one; the other
+//! commands only read the settings.
 
 mod answer;
 mod blocks;
