@@ -1,0 +1,1 @@
+//! SQL over any source of series. So far the crate only names what it stands on.
