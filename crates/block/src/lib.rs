@@ -38,7 +38,8 @@ mod write;
 
 pub use error::Error;
 pub use layout::file_names::{
-    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
+    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, ROLLUPS_FILE, SAMPLES_FILE,
+    SERIES_FILE,
 };
 pub use layout::meta::Fence;
 pub use read::block::Block;

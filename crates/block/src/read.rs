@@ -46,6 +46,7 @@ pub(crate) mod plan;
 pub(crate) mod presence;
 pub(crate) mod rebuilt;
 pub(crate) mod record_batch;
+pub(crate) mod rollups;
 pub(crate) mod runs;
 pub(crate) mod samples;
 pub(crate) mod select;

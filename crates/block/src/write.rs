@@ -3,8 +3,8 @@
 //! - `set` cuts a large output into sibling blocks. `block` writes one of them.
 //! - `contents` is the input for one series, `options` the layout.
 //! - The writer collects `series` and `metadata`, and has a `rows_file` for each of `samples`,
-//!   `histograms` and `exemplars`.
-//! - These three buffer a row group in columns (`levels`) and encode it column by column
+//!   `histograms`, `exemplars` and `rollups`.
+//! - These four buffer a row group in columns (`levels`) and encode it column by column
 //!   (`encode`). The row group goes to its file (`row_groups`) in the `folder`.
 //! - At the end, `describe` reads the files back for `meta`.
 
@@ -22,6 +22,7 @@ pub(crate) mod options;
 pub(crate) mod page;
 pub(crate) mod page_ends;
 pub(crate) mod page_shape;
+pub(crate) mod rollups;
 pub(crate) mod row_groups;
 pub(crate) mod rows_file;
 pub(crate) mod runs;

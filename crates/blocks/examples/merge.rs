@@ -108,6 +108,7 @@ fn write(root: &FilePath, window: u64, senders: &mut [Sender], random: &mut StdR
         retention: String::new(),
         home: None,
         content: Content::of_flush(TenantId(Ulid(1)), order, start_ms),
+        rolled: Vec::new(),
         stats: writer.finish().unwrap(),
     };
 

@@ -39,7 +39,10 @@ pub use audit::{Audited, audit};
 pub use duramen_block::{GetCost, HedgeMetrics, Hedges};
 pub use error::Error;
 pub use import::{ImportReport, import_window, import_windows};
-pub use merge::{MergeInput, MergeOptions, MergeReport, Merged, MergedBlock, holds_deleted, merge};
+pub use merge::{
+    MergeInput, MergeOptions, MergeReport, MergeTask, Merged, MergedBlock, RollupInput, RollupTask,
+    holds_deleted, merge, merge_into, merge_rollups,
+};
 pub use open::Blocks;
 pub use publish::{MemoryBlock, Publisher};
 pub use staged::{StagedBlock, Staging, StagingDir};

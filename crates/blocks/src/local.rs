@@ -134,6 +134,7 @@ impl LocalBlock {
             retention: String::new(),
             home: None,
             content: Content::default(),
+            rolled: Vec::new(),
             stats: stats_of_folder(disk, &self.folder)?,
         })
     }

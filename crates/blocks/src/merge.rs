@@ -10,6 +10,7 @@
 //! - `entry`: what the entry of an output is, from the entries of the inputs. Pure.
 //! - `budget`: how the memory is divided. Pure.
 //! - `output`: writes merged series and exemplars, on threads that may block.
+//! - `task`: what a merge makes. `rollups`: writes those that are made in the same pass.
 //! - `report`: what a merge did.
 //!
 //! A merge of one block writes it again with other options. It changes nothing of what queries
@@ -22,26 +23,33 @@ mod input;
 mod options;
 mod output;
 mod report;
+mod rollups;
+mod task;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSource, BlockWriter, OpenOptions, Sibling};
+use duramen_block::{Block, BlockSetWriter, BlockSource, BlockWriter, OpenOptions, Sibling};
 use duramen_metrics::Counter;
 use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TimeRange};
 use duramen_source::merge::exemplars::ExemplarMerge;
+use duramen_source::rollup::joined::joined;
 use duramen_source::{Columns, MergeSource, Reads, SeriesRequest, SeriesSource};
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::merge::budget::Budget;
 use crate::merge::entry::OutputEntry;
 use crate::merge::input::OpenInput;
-use crate::merge::output::Output;
+use crate::merge::output::{Output, Writers};
+use crate::merge::rollups::{RollupWriters, push_rollups};
 use crate::metadata;
 pub use block::MergedBlock;
 pub use input::MergeInput;
 pub use options::MergeOptions;
 pub use report::{InputReport, MergeReport};
+pub use task::{MergeTask, RollupTask};
 
 /// How many blocks are opened at the same time.
 const OPENS_AT_ONCE: usize = 16;
@@ -73,8 +81,32 @@ pub async fn merge(
     inputs: Vec<MergeInput>,
     options: &MergeOptions,
     reads: &Arc<Reads>,
-    create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+    mut create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
 ) -> Result<Merged, Error> {
+    merge_into(inputs, &MergeTask::SAMPLES, options, reads, move |_| {
+        create()
+    })
+    .await
+}
+
+/// Does what [`merge`] does, and makes rollups in the same pass, as `task` says. The samples may be
+/// only read for the rollups. `create` makes the writer of each block, and its id; its argument is
+/// the resolution of a rollup.
+///
+/// The entries of the rollups are behind those of the samples.
+///
+/// # Errors
+/// Those of [`merge`].
+pub async fn merge_into<C>(
+    inputs: Vec<MergeInput>,
+    task: &MergeTask,
+    options: &MergeOptions,
+    reads: &Arc<Reads>,
+    create: C,
+) -> Result<Merged, Error>
+where
+    C: FnMut(Option<i64>) -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+{
     let entries: Vec<&BlockEntry> = inputs.iter().map(|input| &input.entry).collect();
     let entry = OutputEntry::of(&entries)?;
     let budget = Budget::new(options, inputs.len());
@@ -82,20 +114,26 @@ pub async fn merge(
 
     let request = SeriesRequest {
         matchers: Arc::from([]),
-        range: TimeRange::ALL,
+        range: task.range(),
         columns: Columns::Everything,
         batch_series_max: SeriesRequest::BATCH_SERIES,
         reads: Arc::clone(reads),
     };
 
-    let families = families(&inputs).await?;
+    let families = match task.writes_samples {
+        true => families(&inputs).await?,
+        false => Vec::new(),
+    };
+
     let exemplars = inputs
         .iter()
+        .filter(|_| task.writes_samples)
         .map(|input| input.exemplars(&request))
         .collect();
 
     let mut samples = samples(&inputs, &budget).select(&request).await?;
-    let mut output = Output::new(budget.limits.clone(), create, ExemplarMerge::new(exemplars));
+    let writers = writers(task, &budget, create);
+    let mut output = Output::new(writers, ExemplarMerge::new(exemplars));
     let mut batch = samples.try_next().await?;
 
     while let Some(current) = batch {
@@ -106,13 +144,120 @@ pub async fn merge(
     }
 
     let siblings = output.finish(families).await?;
-    let blocks: Vec<MergedBlock> = siblings
-        .into_iter()
-        .map(|sibling| block(&entry, sibling))
-        .collect();
+    let blocks = siblings.samples.into_iter();
+    let mut blocks: Vec<MergedBlock> = blocks.map(|sibling| block(&entry, sibling)).collect();
+
+    for (resolution_ms, siblings) in siblings.rollups {
+        let day = task.rollups.as_ref().map(|rollups| rollups.day.clone());
+        let Some(day) = day else { continue };
+
+        let entry = entry.rolled_up(day, resolution_ms);
+        blocks.extend(siblings.into_iter().map(|sibling| block(&entry, sibling)));
+    }
 
     let report = MergeReport::new(&inputs, &blocks);
     Ok(Merged { blocks, report })
+}
+
+/// A rollup to merge, and the starts of the days that are taken of it.
+#[derive(Clone, Debug)]
+pub struct RollupInput {
+    pub input: MergeInput,
+    pub days: BTreeSet<i64>,
+}
+
+/// Merges rollups of one resolution: the rows of the days that are taken of each, without what the
+/// deletions of an input mean. No day may be taken of two outputs. `create` makes the writer of
+/// each block, and its id.
+///
+/// Requests, for each input: 1 GET of `meta` (and 1 of a small series file at the same time), those
+/// of reading the series file once, and one trip for each batch of rows.
+///
+/// # Errors
+/// Those of [`merge`].
+pub async fn merge_rollups(
+    inputs: Vec<RollupInput>,
+    options: &MergeOptions,
+    reads: &Arc<Reads>,
+    create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+) -> Result<Merged, Error> {
+    let parts = inputs
+        .iter()
+        .map(|one| (&one.input.entry, &one.days))
+        .collect();
+    let entry = OutputEntry::of_rollups(parts)?;
+    let days: BTreeMap<BlockId, BTreeSet<i64>> = inputs
+        .iter()
+        .map(|one| (one.input.entry.id, one.days.clone()))
+        .collect();
+
+    let budget = Budget::new(options, inputs.len());
+    let inputs = inputs.into_iter().map(|one| one.input).collect();
+    let inputs = open(inputs, &budget, reads).await?;
+
+    let request = SeriesRequest {
+        matchers: Arc::from([]),
+        range: TimeRange::ALL,
+        columns: Columns::Everything,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::clone(reads),
+    };
+
+    let rows = inputs.iter().map(|input| {
+        let days = days.get(&input.entry.id).cloned().unwrap_or_default();
+        input.rollups(&request, days)
+    });
+
+    let mut rows = joined(rows.collect());
+    let mut set = BlockSetWriter::new(budget.limits.clone(), create);
+
+    while let Some(batch) = rows.try_next().await? {
+        let writing = tokio::task::spawn_blocking(move || {
+            let pushed = push_rollups(&mut set, &batch);
+            (set, pushed)
+        });
+
+        let (written, pushed) = writing.await.map_err(|_| Error::Stopped)?;
+        pushed?;
+        set = written;
+    }
+
+    let finishing = tokio::task::spawn_blocking(move || set.finish());
+    let siblings = finishing.await.map_err(|_| Error::Stopped)??;
+    let blocks = siblings.into_iter().map(|sibling| block(&entry, sibling));
+    let blocks: Vec<MergedBlock> = blocks.collect();
+
+    let report = MergeReport::new(&inputs, &blocks);
+    Ok(Merged { blocks, report })
+}
+
+/// Returns the writers of what a task makes. All of them create their blocks by `create`.
+fn writers<C>(
+    task: &MergeTask,
+    budget: &Budget,
+    create: C,
+) -> Writers<
+    impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static + use<C>,
+>
+where
+    C: FnMut(Option<i64>) -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+{
+    let create = Arc::new(Mutex::new(create));
+    let set = |resolution_ms: Option<i64>| {
+        let create = Arc::clone(&create);
+        BlockSetWriter::new(budget.limits.clone(), move || create.lock()(resolution_ms))
+    };
+
+    let rollups = task.rollups.as_ref().map(|rollups| {
+        let resolutions = rollups.resolutions_ms.iter();
+        let sets = resolutions.map(|resolution_ms| (*resolution_ms, set(Some(*resolution_ms))));
+        RollupWriters::new(rollups.day.range(), sets)
+    });
+
+    Writers {
+        samples: task.writes_samples.then(|| set(None)),
+        rollups,
+    }
 }
 
 /// Whether one of the inputs has a series that its deletions mean.

@@ -96,6 +96,7 @@ mod tests {
             retention: String::new(),
             home: None,
             content: Content::default(),
+            rolled: Vec::new(),
             stats,
         })
     }

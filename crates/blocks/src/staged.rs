@@ -10,9 +10,10 @@ use duramen_block::{Block, BlockSource, OpenOptions};
 use duramen_model::{BlockEntry, BlockId, FamilyMetadata};
 use duramen_runtime::Disk;
 use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
+use duramen_source::rollup::made::made;
 use duramen_source::{
-    Error, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, UndecodedStream,
+    Columns, Coverage, Error, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -232,13 +233,25 @@ impl SeriesSource for StagedSource {
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.block.ttl_max_ms().await
     }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, resolution_ms))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
     use duramen_model::{Content, Labels, Order, TimeRange, WriterId};
-    use duramen_source::Columns;
     use duramen_testkit::SimDisk;
     use futures::TryStreamExt;
     use ulid::Ulid;

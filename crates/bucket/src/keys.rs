@@ -158,6 +158,7 @@ mod tests {
             retention: String::new(),
             home,
             content: Content::default(),
+            rolled: Vec::new(),
             stats,
         }
     }

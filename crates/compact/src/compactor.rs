@@ -15,10 +15,11 @@ use tracing::{info, warn};
 use crate::claims::{Claim, Claims};
 use crate::clean::clean;
 use crate::execute::{Executor, damaged_input, with_causes};
-use crate::job::{Digest, Job};
+use crate::job::{Digest, Job, Level};
 use crate::plan::plan;
 use crate::policy::Policy;
-use crate::retention;
+use crate::retention::{Expired, expired};
+use crate::rollups::Rollups;
 use crate::summary::{Failure, Summary};
 
 /// So many blocks are removed by one edit.
@@ -157,8 +158,20 @@ impl Compactor {
         let now_ms = self.clock().now_ms();
         let mut jobs = plan(state.blocks.values(), &held, &self.policy, now_ms);
 
+        let rollups = Rollups::of(state, &self.policy);
+        rollups.attach(&mut jobs, &self.policy);
         held.extend(jobs.iter().flat_map(Job::ids));
-        jobs.extend(clean(state, &held, &self.policy, now_ms));
+        held.extend(jobs.iter().flat_map(Job::removed));
+
+        let missing = rollups.missing(&held, &self.policy, now_ms);
+        held.extend(missing.iter().flat_map(Job::removed));
+        jobs.extend(missing);
+
+        let periods = rollups.periods(&held, &self.policy, now_ms);
+        held.extend(periods.iter().flat_map(Job::ids));
+        jobs.extend(periods);
+
+        jobs.extend(clean(state, &rollups, &held, &self.policy, now_ms));
         jobs
     }
 
@@ -205,6 +218,10 @@ impl Compactor {
             match done {
                 Ok(merged) => {
                     summary.add(&merged.report, merged.blocks.len());
+                    if job.level == Level::Rollups && merged.blocks.is_empty() {
+                        // The day has no samples that are not deleted.
+                        set_aside.extend(job.ids());
+                    }
                     info!(
                         %tenant,
                         window = %job.window,
@@ -310,31 +327,36 @@ impl Compactor {
         }
     }
 
-    /// Returns the blocks that are beyond their retention, of the manifest as it was seen last. No
-    /// request.
+    /// Returns the blocks that are beyond their retention and may go, of the manifest as it was seen
+    /// last. No request.
     pub fn expired(&self, tenant: TenantId, retention: &Retention) -> Vec<BlockId> {
-        let state = self.known(tenant);
-        state.map_or_else(Vec::new, |state| {
-            retention::expired(state.blocks.values(), retention)
-        })
+        let expired = self.known(tenant).map(|state| expired(&state, retention));
+        let blocks = expired.into_iter().flatten();
+        blocks.flat_map(|expired| expired.blocks).collect()
     }
 
     /// Removes the blocks that are beyond their retention from the manifest as it was seen last.
-    /// Returns how many there were.
+    /// Samples whose rollups are kept for longer go when these are there. Returns how many blocks
+    /// went.
     ///
-    /// Requests: 1 PUT for each [`EXPIRED_AT_ONCE`] of them, as
-    /// [`duramen_manifest::Manifests::commit`] says.
+    /// Requests: 1 PUT for each [`EXPIRED_AT_ONCE`] of them, and 1 more if only some have rollups
+    /// that stay, as [`duramen_manifest::Manifests::commit`] says.
     pub async fn expire(&self, tenant: TenantId, retention: &Retention) -> Result<usize, Error> {
         let manifests = self.executor.manifests();
-        let expired = self.expired(tenant, retention);
+        let known = self.known(tenant);
+        let all = known.map_or_else(Vec::new, |state| expired(&state, retention));
+        let mut removed = 0;
 
-        for blocks in expired.chunks(EXPIRED_AT_ONCE) {
-            let commit = Commit::replace(blocks.to_vec(), Vec::new());
-            manifests.commit(tenant, commit).await?;
-            info!(%tenant, blocks = blocks.len(), "blocks beyond their retention were removed");
+        for Expired { blocks, rolled_at } in all {
+            for blocks in blocks.chunks(EXPIRED_AT_ONCE) {
+                let commit = Commit::expire(blocks.to_vec(), rolled_at.clone());
+                manifests.commit(tenant, commit).await?;
+                removed += blocks.len();
+                info!(%tenant, blocks = blocks.len(), "blocks beyond their retention were removed");
+            }
         }
 
-        Ok(expired.len())
+        Ok(removed)
     }
 
     /// Deletes the objects of a block that is not live any more. Requests: 1 DELETE for each file.
@@ -396,7 +418,19 @@ impl Compactor {
     /// Whether an input of a job is not live any more: another worker was first.
     async fn is_lost(&self, tenant: TenantId, job: &Job) -> Result<bool, Error> {
         let state = self.refresh(tenant).await?;
-        Ok(job.ids().any(|id| !state.blocks.contains_key(&id)))
+        let is_gone = |id: BlockId| !state.blocks.contains_key(&id);
+
+        if job.ids().chain(job.removed()).any(is_gone) {
+            return Ok(true);
+        }
+        if job.level != Level::Rollups {
+            return Ok(false);
+        }
+
+        // Nothing of the job goes, so only the plan tells whether it is done.
+        let digest = job.digest();
+        let jobs = self.jobs(tenant, &state, &BTreeSet::new());
+        Ok(!jobs.iter().any(|job| job.digest() == digest))
     }
 
     /// Notes why a job failed, and tells the manifest which input is damaged.

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duramen_block::{BlockWriter, META_FILE};
-use duramen_blocks::staged::StagingDir;
 use duramen_blocks::{
-    Error, MergeInput, MergeOptions, Merged, Publisher, Staging, holds_deleted, merge,
+    Error, MergeInput, MergeOptions, MergeTask, Merged, Publisher, RollupInput, RollupTask,
+    Staging, StagingDir, holds_deleted, merge_into, merge_rollups,
 };
 use duramen_bucket::{Bucket, keys};
 use duramen_manifest::{Commit, Manifests, Reserved, State, Tombstones};
@@ -91,7 +91,10 @@ impl Executor {
             false => state.sequence,
         };
 
-        if job.level == Level::Clean && !self.holds_deleted(tenant, &state, job).await? {
+        if job.level == Level::Clean
+            && job.days.is_empty()
+            && !self.holds_deleted(tenant, &state, job).await?
+        {
             self.clear(tenant, job, through).await?;
             return Ok(Merged::default());
         }
@@ -106,7 +109,7 @@ impl Executor {
         }
 
         let outputs = merged.blocks.iter().map(|block| block.entry.clone());
-        let commit = Commit::replace(job.ids().collect(), outputs.collect()).applying(through);
+        let commit = Commit::replace(job.removed(), outputs.collect()).applying(through);
         self.manifests.commit(tenant, commit).await?;
 
         Ok(merged)
@@ -170,17 +173,36 @@ impl Executor {
             let id = reserved.id();
             let directory = staging.place(id);
             let writer = BlockWriter::create(staging.disk(), directory.path(), layout.clone())?;
-
             let place = Place {
                 directory,
                 _reserved: reserved,
             };
+
             places.lock().insert(id, place);
             Ok((id, writer))
         };
 
         let inputs = self.inputs(tenant, state, job);
-        merge(inputs, &self.options, &Arc::new(Reads::default()), create).await
+        let reads = Arc::new(Reads::default());
+
+        if !job.days.is_empty() {
+            let inputs = inputs.into_iter().map(|input| RollupInput {
+                days: job.days.get(&input.entry.id).cloned().unwrap_or_default(),
+                input,
+            });
+            return merge_rollups(inputs.collect(), &self.options, &reads, create).await;
+        }
+
+        let rollups = job.rolling.as_ref().map(|rolling| RollupTask {
+            day: rolling.day.clone(),
+            resolutions_ms: rolling.resolutions_ms.clone(),
+        });
+        let task = MergeTask {
+            writes_samples: job.level != Level::Rollups,
+            rollups,
+        };
+
+        merge_into(inputs, &task, &self.options, &reads, move |_| create()).await
     }
 
     /// Deletes the objects of a block. Those of a block of another tenant are that tenant's.

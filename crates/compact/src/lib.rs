@@ -7,7 +7,8 @@
 //! - [`window`]: the windows of time that no merge crosses. Pure.
 //! - `unit`: what a merge takes as a whole: a block, or all siblings of one output. Pure.
 //! - [`mod@plan`]: which blocks are to become one. Pure.
-//! - [`mod@clean`]: which blocks are written again without deleted samples. Pure.
+//! - `clean`: which blocks are written again without deleted samples. Pure.
+//! - `rollups`: which rollups are made and merged. Pure.
 //! - [`job`]: one merge that is to be done.
 //! - [`execute`]: does a job: merge, upload, one edit.
 //! - [`claims`]: which of several workers does a job. [`worker`]: the name of a process, and the
@@ -27,7 +28,7 @@
 //! - [`inventory`]: compares what lies in the folder of a tenant with what its manifest names.
 
 pub mod claims;
-pub mod clean;
+mod clean;
 pub mod collector;
 pub mod compactor;
 pub mod cycles;
@@ -42,6 +43,7 @@ pub mod plan;
 pub mod policy;
 pub mod replaced;
 pub mod retention;
+mod rollups;
 pub mod rounds;
 pub mod summary;
 mod unit;
@@ -54,7 +56,7 @@ pub use compactor::{ClaimWhen, Compactor, Event};
 pub use cycles::Cycles;
 pub use execute::Executor;
 pub use inventory::{Inventories, Inventory};
-pub use job::{Digest, Job, Level};
+pub use job::{Digest, Job, Level, Rolling};
 pub use metrics::Metrics;
 pub use named::Named;
 pub use plan::plan;

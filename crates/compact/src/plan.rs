@@ -117,7 +117,7 @@ impl Planner<'_> {
             for run in runs(&free, &others) {
                 let parts = match level {
                     Level::Fragments => self.of_open(run),
-                    Level::Hours | Level::Day | Level::Clean => self.of_over(run),
+                    _ => self.of_over(run),
                 };
 
                 let portions = parts.into_iter().flat_map(|part| self.portions(part));
@@ -166,11 +166,8 @@ impl Planner<'_> {
     }
 
     fn has_waited(&self, unit: &Unit<'_>) -> bool {
-        let wait_ms = i64::try_from(self.policy.late_wait.as_millis()).unwrap_or(i64::MAX);
-        let made = |id: BlockId| i64::try_from(id.0.timestamp_ms()).unwrap_or(i64::MAX);
-
         unit.id()
-            .is_some_and(|id| made(id).saturating_add(wait_ms) <= self.now_ms)
+            .is_some_and(|id| self.policy.has_waited(id, self.now_ms))
     }
 
     /// Cuts a part into portions of a size that one merge can take, each of at least two units.
@@ -248,5 +245,7 @@ fn job(window: Window, level: Level, units: &[&Unit<'_>]) -> Job {
         level,
         window,
         inputs: blocks.cloned().collect(),
+        rolling: None,
+        days: BTreeMap::new(),
     }
 }

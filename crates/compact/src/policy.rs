@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use duramen_model::BlockId;
+
 /// When blocks are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -21,6 +23,20 @@ pub struct Policy {
     pub clean_wait: Duration,
     /// A merge takes at most so many blocks, but always two outputs of earlier merges or flushes.
     pub inputs_max: usize,
+    /// The resolutions of the rollups that are made of each day, ascending.
+    pub rollups_ms: Vec<i64>,
+}
+
+impl Policy {
+    /// The resolutions of rollups: 5 minutes and an hour.
+    pub const ROLLUPS_MS: [i64; 2] = [300_000, 3_600_000];
+
+    /// Whether a block was made so long ago that it is merged even if it is small.
+    pub(crate) fn has_waited(&self, block: BlockId, now_ms: i64) -> bool {
+        let wait_ms = i64::try_from(self.late_wait.as_millis()).unwrap_or(i64::MAX);
+        let made_ms = i64::try_from(block.0.timestamp_ms()).unwrap_or(i64::MAX);
+        made_ms.saturating_add(wait_ms) <= now_ms
+    }
 }
 
 impl Default for Policy {
@@ -32,6 +48,7 @@ impl Default for Policy {
             late_wait: Duration::from_hours(24),
             clean_wait: Duration::from_hours(24),
             inputs_max: 256,
+            rollups_ms: Vec::new(),
         }
     }
 }

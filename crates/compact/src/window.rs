@@ -8,6 +8,7 @@ use duramen_block::WriterOptions;
 use duramen_model::BlockStats;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// How long a window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,13 +17,27 @@ pub enum Span {
     Hours,
     /// A day. Raw samples of different days are never in one block of a merge.
     Day,
+    /// Ten days, of rollups.
+    TenDays,
+    /// Thirty days, of rollups of an hour or more.
+    ThirtyDays,
 }
 
 impl Span {
+    /// The longest period of rollups of this resolution.
+    pub(crate) const fn of_rollups(resolution_ms: i64) -> Self {
+        match resolution_ms < HOUR_MS {
+            true => Self::TenDays,
+            false => Self::ThirtyDays,
+        }
+    }
+
     pub const fn length_ms(self) -> i64 {
         match self {
             Self::Hours => 2 * HOUR_MS,
-            Self::Day => 24 * HOUR_MS,
+            Self::Day => DAY_MS,
+            Self::TenDays => 10 * DAY_MS,
+            Self::ThirtyDays => 30 * DAY_MS,
         }
     }
 }
@@ -63,6 +78,10 @@ impl Window {
         (self.number + 1).saturating_mul(self.span.length_ms())
     }
 
+    pub(crate) const fn holds(self, ts_ms: i64) -> bool {
+        self.start_ms() <= ts_ms && ts_ms < self.end_ms()
+    }
+
     /// Whether the window ended at least `settle` before `now_ms`.
     pub(crate) fn is_over(self, now_ms: i64, settle: Duration) -> bool {
         let settle_ms = i64::try_from(settle.as_millis()).unwrap_or(i64::MAX);
@@ -90,6 +109,8 @@ impl fmt::Display for Window {
         let length = match self.span {
             Span::Hours => "2h",
             Span::Day => "1d",
+            Span::TenDays => "10d",
+            Span::ThirtyDays => "30d",
         };
 
         write!(f, "{}+{length}", self.start_ms().div_euclid(1000))

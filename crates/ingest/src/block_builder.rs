@@ -309,6 +309,7 @@ fn cut<P, C: FnMut() -> Result<(P, BlockWriter), duramen_block::Error>>(
         mut lives,
         mut histograms,
         mut exemplars,
+        rollups: _,
     } = *all;
 
     loop {
@@ -330,6 +331,7 @@ fn cut<P, C: FnMut() -> Result<(P, BlockWriter), duramen_block::Error>>(
             lives: split_off(&mut lives, times.len()),
             histograms: windows.take(window, &mut histograms, |histogram| histogram.ts_ms),
             exemplars: windows.take(window, &mut exemplars, |exemplar| exemplar.ts_ms),
+            rollups: &[],
         };
 
         sets[window].push(labels, &contents)?;

@@ -43,7 +43,7 @@ pub use tombstones::{Gone, Tombstones};
 
 /// The changes of a commit, at most one of each kind. All of them happen, or none.
 ///
-/// These names are reserved for later versions: `open`, `release`, `retention`, `rollups`.
+/// These names are reserved for later versions: `open`, `release`, `retention`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
@@ -82,9 +82,25 @@ impl Commit {
         let is_change = !add.is_empty() || !remove.is_empty();
 
         Self {
-            replace: is_change.then_some(Replace { add, remove }),
+            replace: is_change.then_some(Replace {
+                add,
+                remove,
+                rolled_at: Vec::new(),
+            }),
             ..Self::default()
         }
+    }
+
+    /// Makes a commit that removes raw blocks which are not kept any more, while their rollups of
+    /// these resolutions are. It is illegal unless such rollups stand for all of their samples.
+    pub fn expire(blocks: Vec<BlockId>, rolled_at: Vec<i64>) -> Self {
+        let mut commit = Self::replace(blocks, Vec::new());
+
+        if let Some(replace) = &mut commit.replace {
+            replace.rolled_at = rolled_at;
+        }
+
+        commit
     }
 
     /// Makes a commit after which no block with an id below `horizon` can be added.
@@ -178,7 +194,7 @@ impl Commit {
     pub(crate) fn reader_version_min(&self) -> u64 {
         let Self {
             fence: _,
-            replace: _,
+            replace,
             flush: _,
             horizon,
             quarantine,
@@ -187,6 +203,7 @@ impl Commit {
         } = self;
 
         let versions = [
+            replace.as_ref().map(Replace::reader_version_min),
             horizon.as_ref().map(|_| COLLECTION_VERSION),
             quarantine.as_ref().map(|_| COLLECTION_VERSION),
             tombstones.as_ref().map(|_| DELETIONS_VERSION),

@@ -1,6 +1,6 @@
 //! What the entry of a block must hold to be one.
 
-use duramen_model::{BlockEntry, METRIC_NAME_BYTES_MAX, NameBounds};
+use duramen_model::{BlockEntry, METRIC_NAME_BYTES_MAX, NameBounds, RolledDay};
 
 use crate::state::Violation;
 
@@ -9,6 +9,9 @@ pub const WORD_BYTES_MAX: usize = 100;
 
 /// The most files of one block.
 pub const FILES_MAX: usize = 16;
+
+/// The most days of one rollup.
+pub const DAYS_MAX: usize = 366;
 
 /// Checks what [`duramen_model::BlockStats`], the keys of a block's files and pruning by name rely
 /// on.
@@ -46,6 +49,14 @@ fn fault(entry: &BlockEntry) -> Option<&'static str> {
             "its resolution is not a length of time",
         ),
         (
+            entry.resolution_ms.is_none() && !entry.rolled.is_empty(),
+            "it has raw samples and says of which days it is a rollup",
+        ),
+        (
+            !are_days(&entry.rolled),
+            "the days of the rollup are none, or do not ascend",
+        ),
+        (
             !is_word(&entry.retention),
             "its class of retention has a name that is none",
         ),
@@ -67,6 +78,21 @@ fn fault(entry: &BlockEntry) -> Option<&'static str> {
     found
         .or_else(|| names_fault(stats.names.as_ref(), stats.series))
         .or_else(|| bytes_fault(entry))
+}
+
+/// Whether days begin at multiples of their length, ascend, and say of which samples they are.
+fn are_days(days: &[RolledDay]) -> bool {
+    const LAST_MS: i64 = i64::MAX - RolledDay::LENGTH_MS;
+    let is_day = |day: &RolledDay| {
+        day.start_ms % RolledDay::LENGTH_MS == 0
+            && day.start_ms < LAST_MS
+            && !day.contents.is_empty()
+            && day.contents.is_sorted_by(|a, b| a < b)
+    };
+
+    days.len() <= DAYS_MAX
+        && days.iter().all(is_day)
+        && days.is_sorted_by(|a, b| a.start_ms < b.start_ms)
 }
 
 /// Whether a text can be the name of a file of a block.

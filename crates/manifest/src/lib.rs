@@ -7,6 +7,7 @@
 //!   an invariant: of one entry ([`entry`]), or of the blocks of one output (`siblings`).
 //! - [`deletions`] has the deletions of a tenant, each a [`tombstone`]: which samples they mask,
 //!   and what is still to be removed. `stored`: their form in a snapshot.
+//! - [`rollups`]: which days rollups stand for.
 //! - [`object`] has the bodies of the objects: a `table` has their entries, and [`body`] packs
 //!   them.
 //! - [`Log`] is a state with the edits that one object of the chain repeats.
@@ -26,6 +27,7 @@ pub mod manifests;
 pub mod object;
 pub mod optional;
 mod reserved;
+pub mod rollups;
 mod siblings;
 pub mod state;
 mod stored;
@@ -42,5 +44,6 @@ pub use flushed::Flushed;
 pub use log::Log;
 pub use manifests::Manifests;
 pub use reserved::Reserved;
+pub use rollups::RolledDays;
 pub use state::{Process, SNAPSHOTS_MAX, State, Violation};
 pub use tombstone::{AskedDeletion, Tombstone};

@@ -24,6 +24,8 @@ pub(crate) const DELETIONS_VERSION: u64 = 3;
 /// The version of the format that has named snapshots.
 pub(crate) const SNAPSHOTS_VERSION: u64 = 4;
 
+/// The version of the format that has rollups.
+pub(crate) const ROLLUPS_VERSION: u64 = 5;
 /// The most named snapshots of one tenant.
 pub const SNAPSHOTS_MAX: usize = 100;
 
@@ -153,6 +155,16 @@ pub enum Violation {
         "the blocks of a merge stand for other flushes than those that it removes. removed=`{removed}`, added=`{added}`"
     )]
     ContentChanged { removed: Content, added: Content },
+    #[error(
+        "no rollup stands for all samples of a day that would be removed. block=`{block}`, day_ms=`{day_ms}`, resolution_ms=`{resolution_ms}`"
+    )]
+    NotRolled {
+        block: BlockId,
+        day_ms: i64,
+        resolution_ms: i64,
+    },
+    #[error("rollups do not have the native histograms of the block. block=`{block}`")]
+    HistogramsNotRolled { block: BlockId },
     #[error("a tenant has at most {BLOCKS_MAX} live blocks")]
     TooManyBlocks,
     #[error("the flush is that of another writer or process")]
@@ -189,7 +201,9 @@ impl State {
     /// The lowest version that knows all of the state; 0 if every version does.
     pub(crate) fn reader_version_min(&self) -> u64 {
         let has_collection = self.horizon.is_some() || !self.quarantined.is_empty();
+        let has_rollups = self.blocks.values().any(|entry| !entry.rolled.is_empty());
         let versions = [
+            (has_rollups, ROLLUPS_VERSION),
             (!self.snapshots.is_empty(), SNAPSHOTS_VERSION),
             (!self.deletions.is_empty(), DELETIONS_VERSION),
             (has_collection, COLLECTION_VERSION),

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use duramen_model::{
-    BlockEntry, BlockFile, BlockId, BlockStats, Content, NameBounds, Order, OrderRange, TenantId,
-    WriterId,
+    BlockEntry, BlockFile, BlockId, BlockStats, Content, NameBounds, Order, OrderRange, RolledDay,
+    TenantId, WriterId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub(crate) struct Table {
     retention: Vec<String>,
     #[serde(default, skip_serializing_if = "are_default")]
     home: Vec<Option<TenantId>>,
+    /// The days of a rollup: their starts and the contents of their samples.
+    #[serde(default, skip_serializing_if = "are_default")]
+    rolled: Vec<Vec<DayRow>>,
     order: Vec<OrderRow>,
     /// The last order of a block; null if it is the first one too.
     #[serde(default, skip_serializing_if = "are_default")]
@@ -58,6 +61,9 @@ pub(crate) struct Table {
 ///
 /// `opened` is split, because JSON tools are exact only up to 2^53.
 type OrderRow = (u64, u16, usize, u64);
+
+/// A day of a rollup: its start, and the contents of its samples.
+type DayRow = (i64, Vec<Content>);
 
 fn are_default<T: Default + PartialEq>(column: &[T]) -> bool {
     column.iter().all(|value| *value == T::default())
@@ -101,6 +107,11 @@ impl Table {
         self.resolution_ms.push(entry.resolution_ms);
         self.retention.push(entry.retention.clone());
         self.home.push(entry.home);
+        let days = entry.rolled.iter();
+        self.rolled.push(
+            days.map(|day| (day.start_ms, day.contents.clone()))
+                .collect(),
+        );
 
         let first = self.order_row(min);
         let last = (max != min).then(|| self.order_row(max));
@@ -187,6 +198,7 @@ impl Table {
             self.resolution_ms.len(),
             self.retention.len(),
             self.home.len(),
+            self.rolled.len(),
             self.last_order.len(),
             self.names.len(),
             self.histograms.len(),
@@ -214,6 +226,8 @@ impl Table {
         };
 
         let names = self.names.get_mut(row).and_then(Option::take);
+        let rolled = self.rolled.get_mut(row).map(std::mem::take);
+        let rolled = rolled.unwrap_or_default();
         let set = self
             .file_sets
             .get(self.file_set[row])
@@ -257,6 +271,7 @@ impl Table {
                 .unwrap_or_default(),
             home: value_at(&self.home, row),
             content: self.content[row],
+            rolled: rolled.into_iter().map(rolled_day).collect(),
             stats,
         })
     }
@@ -280,6 +295,10 @@ impl Table {
     }
 }
 
+fn rolled_day((start_ms, contents): DayRow) -> RolledDay {
+    RolledDay { start_ms, contents }
+}
+
 /// Returns the value of block `row` in a column that may be absent.
 fn value_at<T: Copy + Default>(column: &[T], row: usize) -> T {
     column.get(row).copied().unwrap_or_default()
@@ -293,7 +312,12 @@ pub(crate) fn text_bytes(entry: &BlockEntry) -> usize {
     let names = names.map_or(0, |names| {
         quoted_bytes(&names.first) + quoted_bytes(&names.last)
     });
-    NUMBERS + names + entry.retention.len() + 12 * entry.stats.files.len()
+    const DAY: usize = 30;
+    const CONTENT: usize = 36;
+    let days = entry.rolled.iter();
+    let rolled: usize = days.map(|day| DAY + CONTENT * day.contents.len()).sum();
+
+    NUMBERS + names + rolled + entry.retention.len() + 12 * entry.stats.files.len()
 }
 
 /// Returns at least the length of a text in JSON.

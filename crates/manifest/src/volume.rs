@@ -133,6 +133,7 @@ fn day(number: u64, numbers: &mut Numbers) -> Vec<BlockEntry> {
                 retention: String::new(),
                 home: None,
                 content,
+                rolled: Vec::new(),
                 stats,
             });
         }

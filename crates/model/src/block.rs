@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::order::{Order, OrderRange};
+use crate::rolled::RolledDay;
 use crate::{BlockId, METRIC_NAME, Matcher, TenantId, TimeRange};
 
 /// One file of a block.
@@ -102,6 +103,9 @@ pub struct BlockEntry {
     /// The flushes that the block stands for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub content: Content,
+    /// Which samples a rollup stands for, day by day, ascending. Empty for raw samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rolled: Vec<RolledDay>,
     #[serde(flatten)]
     pub stats: BlockStats,
 }
@@ -121,6 +125,7 @@ impl BlockEntry {
             retention: String::new(),
             home: None,
             content,
+            rolled: Vec::new(),
             stats,
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, RollupChoice};
 use duramen_runtime::SystemClock;
 use duramen_source::{
     Error, MemorySource, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
@@ -139,6 +139,7 @@ impl Bench {
             lookback_ms: None,
             first_reads: false,
             limits: QueryLimits::default(),
+            rollups: RollupChoice::default(),
         };
 
         for partitions in [1, 2] {

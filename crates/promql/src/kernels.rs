@@ -8,6 +8,7 @@
 //!   whose ends are computed from the samples around them), `over_time`, `regression`, `integral`.
 //! - [`mixed`]: the same over windows with histograms ([`mixed_window`]), with `histogram_rate` for
 //!   the growth of histograms.
+//! - [`rollup`]: the functions that rollups answer in place of samples.
 //!
 //! From cells to cells, all at one step:
 //!
@@ -37,6 +38,7 @@ pub(crate) mod over_time;
 pub(crate) mod range;
 pub(crate) mod rate;
 pub(crate) mod regression;
+pub(crate) mod rollup;
 pub(crate) mod start;
 pub(crate) mod sum;
 pub(crate) mod trim;

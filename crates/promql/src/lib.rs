@@ -37,5 +37,6 @@ pub use answer::{Answer, AnswerMemory, InstantSeries, RangeSeries, SampleValue, 
 pub use engine::{Engine, EngineConfig, Features, PreparedQuery, QueryContext, QueryLimits};
 pub use error::Error;
 pub use explain::PlanNode;
+pub use plan::rollup::{RollupChoice, RollupPolicy};
 pub use stats::{QueryStats, QueryTimings, Work};
 pub use times::QueryTimes;

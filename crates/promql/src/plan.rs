@@ -14,8 +14,10 @@
 //! - [`node`]: the tree that comes out.
 //! - [`function`]: what its nodes compute.
 //! - [`lookup`]: which samples a step looks at, and what is read of them.
+//! - [`rollup`]: which selectors are answered from rollups.
 
 pub(crate) mod function;
 pub(crate) mod lookup;
 pub(crate) mod node;
 pub(crate) mod planner;
+pub(crate) mod rollup;

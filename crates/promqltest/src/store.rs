@@ -13,7 +13,7 @@ use duramen_ingest::{Ingester, Parts};
 use duramen_limits::{Limits, LimitsHandle};
 use duramen_manifest::Manifests;
 use duramen_model::{Sample, TenantName};
-use duramen_promql::{QueryContext, QueryLimits};
+use duramen_promql::{QueryContext, QueryLimits, RollupChoice};
 use duramen_proto::Version;
 use duramen_query::{RequestView, Storage};
 use duramen_runtime::{Clock, Disk, MockClock, RealDisk, Tasks};
@@ -127,6 +127,7 @@ impl Store {
             lookback_ms: None,
             first_reads: true,
             limits: QueryLimits::default(),
+            rollups: RollupChoice::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use duramen_block::{Block, BlockSource, BlockWriter, OpenOptions, SeriesContents, WriterOptions};
 use duramen_model::{BlockStats, Labels};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes};
+use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, RollupChoice};
 use duramen_qos::{Account, Budget};
 use duramen_runtime::{Disk, RealDisk, SystemClock};
 use duramen_source::Reads;
@@ -99,6 +99,7 @@ async fn ask(dir: &Path, stats: &BlockStats, budget: usize) {
         lookback_ms: None,
         first_reads: false,
         limits: QueryLimits::default(),
+        rollups: RollupChoice::default(),
     };
 
     let tenant = Budget::of_tenant(&Account::unbounded(), usize::MAX);

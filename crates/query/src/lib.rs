@@ -23,6 +23,7 @@ mod optional_block;
 mod partial;
 mod querier;
 mod reach;
+mod rollups;
 mod selector;
 mod storage;
 mod turns;

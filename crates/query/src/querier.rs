@@ -16,7 +16,7 @@ use duramen_limits::{Limits, LimitsHandle, QueryLimits};
 use duramen_model::{
     AsOf, FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
 };
-use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes};
+use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes, RollupChoice};
 use duramen_qos::{Budget, Exceeded, Use};
 use duramen_runtime::{Clock, Workers};
 use duramen_source::{Columns, LeftOut, Reads, SeriesRequest, SeriesSource, Views};
@@ -350,6 +350,7 @@ impl Querier {
                 memory_bytes_max: Some(limits.memory_bytes_max),
                 series_max: limits.series_max,
             },
+            rollups: RollupChoice::default(),
         }
     }
 

@@ -9,15 +9,20 @@ use duramen_blocks::{Blocks, metadata};
 use duramen_bucket::keys;
 use duramen_manifest::{Deletions, Manifests, State, Tombstone};
 use duramen_model::{AsOf, BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_source::rollup::hidden::{of_days, without_deleted};
+use duramen_source::rollup::joined::joined;
+use duramen_source::rollup::made::made;
+use duramen_source::rollup::uncovered;
 use duramen_source::{
-    Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut, MaskedSource, MergeSource,
-    Part, PresenceStream, Read, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, UndecodedStream, Views,
+    Columns, Coverage, Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut,
+    MaskedSource, MergeSource, Part, PresenceStream, Read, Reads, RollupStream, SeriesExemplars,
+    SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::metrics::Metrics;
 use crate::optional_block::OptionalBlock;
+use crate::rollups::{KnownRollups, RollupPart, TenantRollups};
 
 /// How many blocks are opened at the same time for one selector. All of them take one trip.
 const OPENS_AT_ONCE: usize = 64;
@@ -29,6 +34,7 @@ pub struct Storage {
     manifests: Manifests,
     blocks: Arc<Blocks>,
     metrics: Metrics,
+    rollups: Arc<KnownRollups>,
 }
 
 impl fmt::Debug for Storage {
@@ -40,7 +46,7 @@ impl fmt::Debug for Storage {
 }
 
 impl Storage {
-    pub const fn new(
+    pub fn new(
         heads: Arc<dyn Heads>,
         manifests: Manifests,
         blocks: Arc<Blocks>,
@@ -51,6 +57,7 @@ impl Storage {
             manifests,
             blocks,
             metrics,
+            rollups: Arc::default(),
         }
     }
 
@@ -205,6 +212,7 @@ struct StorageView {
     left_out: Option<Arc<LeftOut>>,
     /// Shared by all selections from the view, which are those of one query.
     gets: GetLimit,
+    rollups: Arc<KnownRollups>,
 }
 
 impl fmt::Debug for StorageView {
@@ -244,6 +252,57 @@ impl StorageView {
         }
 
         Ok(self.merge(parts))
+    }
+
+    fn rollups_of(&self, moment: &TenantMoment) -> Arc<TenantRollups> {
+        let TenantMoment {
+            tenant,
+            state,
+            is_past,
+            ..
+        } = moment;
+        self.rollups.of(*tenant, state, *is_past)
+    }
+
+    /// Opens blocks of rollups. Returns the rows of each that are asked for.
+    async fn rolled(
+        &self,
+        moment: &TenantMoment,
+        parts: Vec<RollupPart>,
+        request: &SeriesRequest,
+    ) -> Result<Vec<RollupStream>, Error> {
+        let reads = &request.reads;
+        reads.share_gets(&self.gets);
+
+        let may_match = |part: &RollupPart| {
+            let names = part.entry.stats.names.as_ref();
+            names.is_none_or(|names| names.may_match(&request.matchers))
+        };
+        let opened: Vec<_> = parts.into_iter().filter(may_match).collect();
+        reads.add(Read::BlocksOpened, opened.len() as u64);
+
+        let masks = Masks::new(&moment.state.deletions, Wanted::Samples(request));
+        let open = |part: RollupPart| {
+            let masks = &masks;
+
+            async move {
+                let RollupPart { entry, days } = part;
+                let source = self.blocks.source(moment.tenant, &entry, reads).await;
+                let source = source.map_err(|error| match moment.is_past {
+                    true => of_past(moment.tenant, &entry, error),
+                    false => error,
+                })?;
+
+                let rows = of_days(source.rollup_stream(request), days);
+                Ok(masks.over_rollup(&entry, rows))
+            }
+        };
+
+        stream::iter(opened)
+            .map(open)
+            .buffer_unordered(OPENS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Returns one source of `parts`. Samples that it drops as duplicates are counted for the
@@ -325,7 +384,7 @@ impl Wanted<'_> {
         match self {
             Self::Samples(request) => state
                 .blocks_overlapping(request.range)
-                .filter(|entry| entry.stats.series > 0)
+                .filter(|entry| entry.stats.series > 0 && entry.resolution_ms.is_none())
                 .cloned()
                 .collect(),
             Self::Exemplars(request) => state
@@ -388,6 +447,20 @@ impl<'a> Masks<'a> {
         self.over(source, entry.stats.range(), touches)
     }
 
+    /// Hides the rows of a rollup that may have deleted samples.
+    fn over_rollup(&self, entry: &BlockEntry, rows: RollupStream) -> RollupStream {
+        let touching = self.touching.iter();
+        let touching = touching.filter(|one| self.of.touches(one, entry));
+        let deletions: Vec<_> = touching
+            .map(|one| Arc::clone(&one.asked.deletion))
+            .collect();
+
+        match deletions.is_empty() {
+            true => rows,
+            false => without_deleted(rows, deletions),
+        }
+    }
+
     /// Hides what was deleted of a part of a head.
     fn over_head(&self, head: &HeadPart) -> Part {
         let HeadPart { part, writer, end } = head;
@@ -440,6 +513,7 @@ impl Views for Storage {
             metrics,
             left_out: left_out.cloned(),
             gets: GetLimit::new(GetLimit::QUERY),
+            rollups: Arc::clone(&self.rollups),
         }))
     }
 }
@@ -518,5 +592,54 @@ impl SeriesSource for StorageView {
         }
 
         Ok(longest)
+    }
+
+    /// Makes no request: the manifest tells. Samples of several tenants are merged, and their
+    /// rollups cannot be, so a view of several has no rollups; it tells of which times the samples
+    /// are gone.
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        let of_tenants = self.tenants.iter().map(|moment| {
+            let rollups = self.rollups_of(moment);
+            rollups.coverage()
+        });
+
+        let mut all: Vec<Coverage> = of_tenants.flatten().collect();
+
+        if self.tenants.len() > 1 {
+            for coverage in &mut all {
+                coverage.covered.clear();
+            }
+        }
+
+        Ok(all)
+    }
+
+    /// Opens the blocks of rollups side by side, as [`SeriesSource::select`] does with those of
+    /// samples, and reads samples where there are no rollups.
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let mut streams = Vec::new();
+
+        for moment in &self.tenants {
+            let rollups = self.rollups_of(moment);
+            let parts = rollups.parts(resolution_ms, request.range);
+            streams.extend(self.rolled(moment, parts, request).await?);
+
+            let covered = rollups.covered(resolution_ms, request.range);
+            for range in uncovered(request.range, &covered) {
+                let request = SeriesRequest {
+                    range,
+                    columns: Columns::Samples,
+                    ..request.clone()
+                };
+                let samples = self.samples(&request).await?.select(&request).await?;
+                streams.push(made(samples, range, resolution_ms));
+            }
+        }
+
+        Ok(joined(streams))
     }
 }

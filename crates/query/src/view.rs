@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{AsOf, FamilyMetadata, TenantId};
 use duramen_source::{
-    Error, LeftOut, PresenceStream, RetainedSource, Retention, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
+    Coverage, Error, LeftOut, PresenceStream, RetainedSource, Retention, RollupStream,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    Views,
 };
 use tokio::sync::OnceCell;
 
@@ -124,5 +125,17 @@ impl SeriesSource for RequestView {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.view().await?.ttl_max_ms().await
+    }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        self.view().await?.coverage().await
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        self.view().await?.rollups(request, resolution_ms).await
     }
 }

@@ -10,9 +10,11 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, new_empty_array,
+    Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, UInt64Array,
+    new_empty_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 pub use columns::{Floats, Histograms, Lives};
 use duramen_model::Life;
@@ -178,6 +180,18 @@ impl SeriesBatch {
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
         let batch = self.batch.slice(rows.start, rows.len());
+        Self { batch }
+    }
+
+    /// The series at these rows, which ascend. Copies their samples.
+    ///
+    /// # Panics
+    /// When there are no such rows.
+    #[must_use]
+    pub fn at_rows(&self, rows: &[usize]) -> Self {
+        let rows = rows.iter().map(|row| *row as u64);
+        let batch = take_record_batch(&self.batch, &UInt64Array::from_iter_values(rows));
+        let batch = batch.expect("the rows are in the batch");
         Self { batch }
     }
 

@@ -13,6 +13,7 @@
 //! - [`presence`]: whether series are present, told without their samples.
 //! - [`masked`], [`retained`]: a source without what was deleted, or without what is too old. `cut`:
 //!   which samples these are.
+//! - [`rollup`]: what buckets of time tell of samples, in place of them.
 //! - [`left_out`]: which parts a partial answer leaves out.
 //! - [`memory`]: a source for tests.
 
@@ -32,6 +33,7 @@ pub mod presence;
 pub mod reads;
 pub mod request;
 pub mod retained;
+pub mod rollup;
 mod source;
 pub mod texts;
 pub mod undecoded;
@@ -54,6 +56,7 @@ pub use presence::{
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use retained::{RetainedSource, Retention};
+pub use rollup::{Coverage, RollupStream};
 pub use source::SeriesSource;
 pub use texts::Texts;
 pub use undecoded::{SeriesDecoder, UndecodedBatch, UndecodedSeries, UndecodedStream};

@@ -10,6 +10,8 @@ use futures::StreamExt;
 use crate::cut::{Cut, Hidden, is_left, without};
 use crate::merge::exemplars::ExemplarStream;
 use crate::presence::PresenceStream;
+use crate::rollup::made::made;
+use crate::rollup::{Coverage, RollupStream};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -258,5 +260,18 @@ impl SeriesSource for MaskedSource {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.source.ttl_max_ms().await
+    }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, resolution_ms))
     }
 }

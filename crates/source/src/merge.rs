@@ -17,9 +17,12 @@ use std::sync::Arc;
 
 use crate::merge::series::SeriesMerge;
 use crate::presence::PresenceStream;
+use crate::rollup::made::made;
+use crate::rollup::{Coverage, RollupStream};
 use crate::undecoded::{UndecodedStream, decoded};
 use crate::{
-    Error, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Texts,
+    Columns, Error, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
+    SeriesSummary, Texts,
 };
 use async_trait::async_trait;
 use duramen_metrics::Counter;
@@ -216,6 +219,19 @@ impl SeriesSource for MergeSource {
         self.ask(|part| part.ttl_max_ms())
             .try_fold(0, longest)
             .await
+    }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, resolution_ms))
     }
 }
 

@@ -11,6 +11,8 @@ use futures::{StreamExt, stream};
 
 use crate::cut::{Cut, Hidden, without};
 use crate::presence::PresenceStream;
+use crate::rollup::hidden::retained;
+use crate::rollup::{Coverage, RollupStream};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -24,13 +26,52 @@ pub struct Retention {
     rules: Vec<(Arc<[Matcher]>, i64)>,
     /// The time of all other series.
     others_ms: i64,
+    /// From which time on rollups are kept, by their resolution, if that is longer than the samples.
+    rollups: Vec<(i64, i64)>,
 }
 
 impl Retention {
     /// `rules` have the matchers of series and the time from which on these are kept; `others_ms`
     /// is the time of all other series. The smallest number keeps everything.
     pub const fn new(rules: Vec<(Arc<[Matcher]>, i64)>, others_ms: i64) -> Self {
-        Self { rules, others_ms }
+        Self {
+            rules,
+            others_ms,
+            rollups: Vec::new(),
+        }
+    }
+
+    /// The same, where rollups of some resolutions are kept from another time on. `rollups` are
+    /// resolutions with these times.
+    #[must_use]
+    pub fn with_rollups(self, rollups: Vec<(i64, i64)>) -> Self {
+        Self { rollups, ..self }
+    }
+
+    /// The time from which on rollups of this resolution are kept of the series with these labels.
+    /// They are kept as long as its samples at least.
+    pub fn rollups_kept_from_ms(&self, encoded: &[u8], resolution_ms: i64) -> i64 {
+        self.kept_from_ms(encoded)
+            .min(self.rollups_from_ms(resolution_ms))
+    }
+
+    /// The time before which no rollup of this resolution is kept of series with names within these
+    /// bounds.
+    pub fn rollups_earliest_ms(&self, names: Option<&NameBounds>, resolution_ms: i64) -> i64 {
+        self.earliest_within_ms(names)
+            .min(self.rollups_from_ms(resolution_ms))
+    }
+
+    /// The resolutions of which rollups of this time are kept by a rule of their own.
+    pub fn rollups_kept_of(&self, ts_ms: i64) -> Vec<i64> {
+        let kept = self.rollups.iter().filter(|(_, from_ms)| *from_ms <= ts_ms);
+        kept.map(|(resolution_ms, _)| *resolution_ms).collect()
+    }
+
+    fn rollups_from_ms(&self, resolution_ms: i64) -> i64 {
+        let mut rollups = self.rollups.iter();
+        let found = rollups.find(|(resolution, _)| *resolution == resolution_ms);
+        found.map_or(i64::MAX, |(_, from_ms)| *from_ms)
     }
 
     /// The time before which nothing is kept.
@@ -239,5 +280,32 @@ impl SeriesSource for RetainedSource {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.source.ttl_max_ms().await
+    }
+
+    /// Also says that samples which are not kept are gone.
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        let mut all = self.source.coverage().await?;
+        let Some(expired) = TimeRange::new(i64::MIN, self.retention.earliest_ms()) else {
+            return Ok(all);
+        };
+
+        for coverage in &mut all {
+            let covered = coverage.covered.iter();
+            let gone = covered.filter_map(|range| range.intersect(expired));
+            let gone: Vec<TimeRange> = gone.collect();
+            coverage.add_alone(gone);
+        }
+
+        Ok(all)
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let rows = self.source.rollups(request, resolution_ms).await?;
+        let retention = Arc::clone(&self.retention);
+        Ok(retained(rows, retention, resolution_ms))
     }
 }

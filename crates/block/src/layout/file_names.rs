@@ -12,3 +12,5 @@ pub const HISTOGRAMS_FILE: &str = "histograms.parquet";
 pub const EXEMPLARS_FILE: &str = "exemplars.parquet";
 /// One row per metric family.
 pub const METADATA_FILE: &str = "metadata.parquet";
+/// One row per series and bucket of time, in place of floats and histograms.
+pub const ROLLUPS_FILE: &str = "rollups.parquet";

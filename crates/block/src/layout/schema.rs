@@ -48,6 +48,46 @@ pub(crate) fn samples() -> Result<TypePtr> {
     )
 }
 
+/// One row is one bucket of one series, sorted by `sref`, then `ts`.
+///
+/// Of two columns `x` and `x_int` at most one has a value. If `min` has none, it is `first`, and
+/// `max` is `last`: so it is with counters. Without a value, `corrections` is 0.
+pub(crate) fn rollups() -> Result<TypePtr> {
+    let count = |name| plain(name, Physical::INT64, Repetition::REQUIRED);
+    let integer = |name| plain(name, Physical::INT64, Repetition::OPTIONAL);
+    let float = |name| plain(name, Physical::DOUBLE, Repetition::OPTIONAL);
+    let time = |name| timestamp(name, Repetition::OPTIONAL);
+
+    group(
+        "rollups",
+        vec![
+            plain(SREF, Physical::INT32, Repetition::REQUIRED)?,
+            timestamp("ts", Repetition::REQUIRED)?,
+            count("count")?,
+            time("first_ts")?,
+            time("last_ts")?,
+            time("before_last_ts")?,
+            time("stale_ts")?,
+            tiny("exponent")?,
+            integer("first_int")?,
+            integer("last_int")?,
+            integer("min_int")?,
+            integer("max_int")?,
+            integer("sum_int")?,
+            integer("corrections_int")?,
+            float("first")?,
+            float("last")?,
+            float("min")?,
+            float("max")?,
+            float("sum")?,
+            float("corrections")?,
+            count("resets")?,
+            count("changes")?,
+            count("histograms")?,
+        ],
+    )
+}
+
 /// What the series file of a block has columns for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SeriesSchema {

@@ -326,7 +326,7 @@ pub(crate) async fn exemplars(
 }
 
 /// Returns the row groups of `file` that hold `rows`, or `None` if there are no rows.
-fn groups_of<'a>(
+pub(crate) fn groups_of<'a>(
     block: &Block,
     file: Option<&'a RowsFile>,
     rows: impl Iterator<Item = Range<u64>>,

@@ -13,7 +13,8 @@ use object_store::path::Path;
 
 use crate::error::Error;
 use crate::layout::file_names::{
-    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
+    EXEMPLARS_FILE, HISTOGRAMS_FILE, META_FILE, METADATA_FILE, ROLLUPS_FILE, SAMPLES_FILE,
+    SERIES_FILE,
 };
 use crate::layout::meta::Fence;
 use crate::read::fetch::RemoteFile;
@@ -38,6 +39,8 @@ pub struct Block {
     fences: Vec<Fence>,
     pub(crate) series: Option<Arc<SeriesFile>>,
     pub(crate) samples: Option<RowsFile>,
+    /// A block has either samples or rollups.
+    pub(crate) rollups: Option<RowsFile>,
     pub(crate) histograms: Option<RowsFile>,
     pub(crate) exemplars: Option<RowsFile>,
     pub(crate) metadata: Option<RowsFile>,
@@ -111,9 +114,16 @@ impl Block {
             .map(|series| SeriesFile::new(series.file, stats, whole_series.as_ref()))
             .transpose()?;
 
+        let has_rollups = size_of(stats, ROLLUPS_FILE).is_some();
+        let (samples, rollups) = match has_rollups {
+            true => (None, folder.open(ROLLUPS_FILE, stats.samples)?),
+            false => (folder.open(SAMPLES_FILE, stats.samples)?, None),
+        };
+
         let block = Self {
             series: series.map(Arc::new),
-            samples: folder.open(SAMPLES_FILE, stats.samples)?,
+            samples,
+            rollups,
             histograms: folder.open(HISTOGRAMS_FILE, stats.histograms)?,
             exemplars: folder.open(EXEMPLARS_FILE, stats.exemplars)?,
             metadata: folder.open(METADATA_FILE, stats.families)?,
@@ -151,6 +161,7 @@ impl Block {
     pub async fn verify(&self) -> Result<(), Error> {
         let others = [
             &self.samples,
+            &self.rollups,
             &self.histograms,
             &self.exemplars,
             &self.metadata,

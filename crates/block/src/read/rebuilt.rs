@@ -16,7 +16,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, TypePtr};
 
 use crate::layout::file_names::{
-    EXEMPLARS_FILE, HISTOGRAMS_FILE, METADATA_FILE, SAMPLES_FILE, SERIES_FILE,
+    EXEMPLARS_FILE, HISTOGRAMS_FILE, METADATA_FILE, ROLLUPS_FILE, SAMPLES_FILE, SERIES_FILE,
 };
 use crate::layout::meta::Described;
 use crate::layout::pages::{Chunk, Page};
@@ -81,6 +81,7 @@ fn schema(described: &Described) -> Result<TypePtr> {
         (HISTOGRAMS_FILE, _) => schema::histograms(),
         (EXEMPLARS_FILE, _) => schema::exemplars(),
         (METADATA_FILE, _) => schema::metadata(),
+        (ROLLUPS_FILE, _) => schema::rollups(),
         _ => Err(ParquetError::General(
             "meta describes an unknown file".to_owned(),
         )),

@@ -60,7 +60,9 @@ fn fetch(
     let asked = Arc::clone(&request);
     let within = Arc::clone(&block);
 
-    stream::once(found(within, file, request))
+    let size = size(&block, &request);
+
+    stream::once(found(within, file, request, size))
         .flatten()
         .map(move |batch| {
             let block = Arc::clone(&block);
@@ -90,9 +92,18 @@ pub(crate) fn reserve(
     request: &SeriesRequest,
     samples: u64,
 ) -> Result<Reservation, Error> {
+    reserve_bytes(block, request, memory(samples))
+}
+
+/// Reserves so many bytes, as [`reserve`] does.
+pub(crate) fn reserve_bytes(
+    block: &Block,
+    request: &SeriesRequest,
+    bytes: usize,
+) -> Result<Reservation, Error> {
     let reserved = match request.reads.budget() {
-        Some(budget) => budget.reserve(memory(samples)),
-        None => Budget::of_query(&block.batches.memory, usize::MAX).reserve(memory(samples)),
+        Some(budget) => budget.reserve(bytes),
+        None => Budget::of_query(&block.batches.memory, usize::MAX).reserve(bytes),
     };
 
     reserved.map_err(block.no_memory("a batch of samples"))
@@ -167,7 +178,7 @@ pub(crate) fn keep_in(range: TimeRange, all: &mut Vec<SeriesExemplars>) {
 }
 
 /// Ends the stream after its first error.
-fn stop_at_error<T: Send>(
+pub(crate) fn stop_at_error<T: Send>(
     items: impl Stream<Item = Result<T, Error>> + Send,
 ) -> impl Stream<Item = Result<T, Error>> + Send {
     items.scan(false, |failed, item| {
@@ -178,12 +189,12 @@ fn stop_at_error<T: Send>(
 }
 
 /// Returns the series that pass, in batches. The index and the file give the same batches.
-async fn found(
+pub(crate) async fn found(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
     request: Arc<SeriesRequest>,
+    size: BatchSize,
 ) -> impl Stream<Item = Result<Batch, Error>> + Send {
-    let size = size(&block, &request);
     let wanted = Wanted::Samples(request.range);
 
     match look_up(&block, &file, &request).await {
@@ -311,6 +322,16 @@ pub(crate) fn size(block: &Block, request: &SeriesRequest) -> BatchSize {
 pub(crate) struct BatchSize {
     series_max: usize,
     samples_max: u64,
+}
+
+impl BatchSize {
+    /// A batch of so many rows, of any number of series.
+    pub(crate) const fn of_rows(rows: usize) -> Self {
+        Self {
+            series_max: rows,
+            samples_max: rows as u64,
+        }
+    }
 }
 
 /// Splits `series` of `index` into batches, as [`batches`] does.

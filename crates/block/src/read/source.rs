@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_qos::Exceeded;
 use duramen_source::merge::exemplars::ExemplarStream;
+use duramen_source::rollup::made::made;
 use duramen_source::undecoded::decoded;
 use duramen_source::{
-    Columns, PresenceStream, Reads, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, UndecodedStream, walk,
+    Columns, Coverage, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::layout::rows::Wanted;
 use crate::read::block::Block;
 use crate::read::select::{self, Place};
-use crate::read::{batch, metadata, presence};
+use crate::read::{batch, metadata, presence, rollups};
 use crate::series::file::SeriesFile;
 use crate::series::found::FoundSeries;
 use crate::series::index::SeriesIndex;
@@ -146,6 +147,19 @@ impl SeriesSource for BlockSource {
     async fn ttl_max_ms(&self) -> Result<i64, duramen_source::Error> {
         Ok(self.block.stats().ttl_max_ms)
     }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, duramen_source::Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, duramen_source::Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, resolution_ms))
+    }
 }
 
 impl BlockSource {
@@ -165,6 +179,22 @@ impl BlockSource {
 
         let block = Arc::clone(&self.block);
         let batches = select::exemplars(Arc::clone(&block), file, request.clone());
+        Box::pin(batches.map_err(move |e| e.of_block(block.dir())))
+    }
+
+    /// Returns the rows of the series that pass, in the order of the block. Rows of buckets outside
+    /// of the range of the request may be among them. A block of samples has none.
+    ///
+    /// This takes one round trip for the series pages, and one for each batch of series.
+    pub fn rollup_stream(&self, request: &SeriesRequest) -> RollupStream {
+        let file = self.block.series.clone();
+        let has_any = self.block.rollups.is_some() && self.may_hold(request);
+        let Some(file) = file.filter(|_| has_any) else {
+            return Box::pin(stream::empty());
+        };
+
+        let block = Arc::clone(&self.block);
+        let batches = rollups::stream(Arc::clone(&block), file, request.clone());
         Box::pin(batches.map_err(move |e| e.of_block(block.dir())))
     }
 

@@ -21,6 +21,7 @@ use crate::write::folder::Folder;
 use crate::write::histograms::HistogramsGroup;
 use crate::write::metadata;
 use crate::write::options::WriterOptions;
+use crate::write::rollups::{RollupRows, RollupsGroup};
 use crate::write::rows_file::{RowsFileWriter, encode_error};
 use crate::write::samples::{FloatRows, SamplesGroup};
 use crate::write::series::SeriesRowsWriter;
@@ -37,6 +38,7 @@ pub struct BlockWriter {
     samples: RowsFileWriter<SamplesGroup>,
     histograms: RowsFileWriter<HistogramsGroup>,
     exemplars: RowsFileWriter<ExemplarsGroup>,
+    rollups: RowsFileWriter<RollupsGroup>,
     families: Vec<FamilyMetadata>,
     /// The first and last time of all floats, histograms and exemplars so far.
     span_ms: Option<(i64, i64)>,
@@ -71,6 +73,7 @@ impl BlockWriter {
             samples: RowsFileWriter::default(),
             histograms: RowsFileWriter::default(),
             exemplars: RowsFileWriter::default(),
+            rollups: RowsFileWriter::default(),
             families: Vec::new(),
             span_ms: None,
             ttl_max_ms: 0,
@@ -126,6 +129,14 @@ impl BlockWriter {
             return broken("the series has neither samples nor exemplars");
         };
 
+        let has_others = match contents.rollups.is_empty() {
+            true => self.rollups.rows() > 0,
+            false => self.samples() + self.histograms() > 0,
+        };
+        if has_others {
+            return broken("a block has either samples or buckets");
+        }
+
         self.series.push(labels, rows);
         self.span_ms = join(
             join(self.span_ms, contents.span_ms()),
@@ -166,7 +177,10 @@ impl BlockWriter {
         let rows = |first: u64, length: usize| first..first + length as u64;
 
         Some(SeriesRows {
-            samples: rows(self.samples(), contents.ts_ms.len()),
+            samples: match contents.rollups.is_empty() {
+                true => rows(self.samples(), contents.ts_ms.len()),
+                false => rows(self.rollups.rows(), contents.rollups.len()),
+            },
             histograms: rows(self.histograms(), contents.histograms.len()),
             exemplars: rows(self.exemplars(), contents.exemplars.len()),
             min_ts_ms,
@@ -188,6 +202,7 @@ impl BlockWriter {
             values,
             lives,
             exemplars,
+            rollups,
             ..
         } = contents;
 
@@ -203,6 +218,11 @@ impl BlockWriter {
 
         if !exemplars.is_empty() {
             self.exemplars.append(dir, options, sref, *exemplars)?;
+        }
+
+        if !rollups.is_empty() {
+            let rows = RollupRows::new(rollups);
+            self.rollups.append(dir, options, sref, rows)?;
         }
 
         Ok(())
@@ -263,6 +283,11 @@ impl BlockWriter {
         self.folder.bytes()
     }
 
+    /// How many rows of rollups were pushed.
+    pub const fn rollups(&self) -> u64 {
+        self.rollups.rows()
+    }
+
     /// How many floats were pushed.
     pub const fn samples(&self) -> u64 {
         self.samples.rows()
@@ -308,7 +333,8 @@ impl BlockWriter {
         };
 
         let series = self.series.len() as u64;
-        let samples = self.samples();
+        // A block has one of them. The manifest counts both as samples.
+        let samples = self.samples() + self.rollups();
         let histograms = self.histograms();
         let exemplars = self.exemplars();
         let ttl_max_ms = self.ttl_max_ms;
@@ -367,6 +393,7 @@ impl BlockWriter {
             samples,
             histograms,
             exemplars,
+            rollups,
             options,
             ..
         } = self;
@@ -386,6 +413,7 @@ impl BlockWriter {
         names.extend(samples.finish()?);
         names.extend(histograms.finish()?);
         names.extend(exemplars.finish()?);
+        names.extend(rollups.finish()?);
 
         if !families.is_empty() {
             let file = folder.create_file(METADATA_FILE)?;

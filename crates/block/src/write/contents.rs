@@ -1,6 +1,7 @@
 //! What a writer takes for one series.
 
 use duramen_model::{Exemplar, Life};
+use duramen_source::rollup::row::RollupRow;
 use duramen_source::{HistogramRef, SeriesBatch};
 
 /// The labels of a series or of an exemplar, or a text of a metric family, have at most so many
@@ -22,6 +23,8 @@ pub struct SeriesContents<'a> {
     pub histograms: &'a [HistogramRef<'a>],
     /// The exemplars. Their times ascend, and no two are equal.
     pub exemplars: &'a [Exemplar],
+    /// What buckets of time tell of samples, in place of the samples themselves.
+    pub rollups: &'a [RollupRow],
 }
 
 impl<'a> SeriesContents<'a> {
@@ -34,6 +37,14 @@ impl<'a> SeriesContents<'a> {
         }
     }
 
+    /// Returns contents with rows of rollups only, in the order of time.
+    pub fn rollups(rows: &'a [RollupRow]) -> Self {
+        Self {
+            rollups: rows,
+            ..Self::default()
+        }
+    }
+
     /// Returns the first rule that the contents break.
     pub(crate) fn broken_rule(&self) -> Option<&'static str> {
         let Self {
@@ -42,6 +53,7 @@ impl<'a> SeriesContents<'a> {
             lives,
             histograms,
             exemplars,
+            rollups,
         } = self;
 
         let rules = [
@@ -82,7 +94,15 @@ impl<'a> SeriesContents<'a> {
                 "the labels of an exemplar have more than 16 MiB",
             ),
             (
-                i32::try_from(ts_ms.len() + histograms.len()).is_ok(),
+                rollups.is_sorted_by_key(RollupRow::place),
+                "buckets do not ascend",
+            ),
+            (
+                rollups.is_empty() || ts_ms.is_empty() && histograms.is_empty(),
+                "the series has both samples and buckets",
+            ),
+            (
+                i32::try_from(ts_ms.len() + histograms.len() + rollups.len()).is_ok(),
                 "the series has 2^31 samples",
             ),
         ];
@@ -93,19 +113,20 @@ impl<'a> SeriesContents<'a> {
             .map(|(_, rule)| rule)
     }
 
-    /// The first and the last time of floats and histograms, or `None` if there are only exemplars.
+    /// The first and the last time of floats and histograms, those in buckets too. `None` if there
+    /// are only exemplars.
     pub(crate) fn span_ms(&self) -> Option<(i64, i64)> {
         let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
         let floats = ends(self.ts_ms.first().copied(), self.ts_ms.last().copied());
         let time = |histogram: &HistogramRef<'_>| histogram.ts_ms;
 
-        join(
-            floats,
-            ends(
-                self.histograms.first().map(time),
-                self.histograms.last().map(time),
-            ),
-        )
+        let histograms = ends(
+            self.histograms.first().map(time),
+            self.histograms.last().map(time),
+        );
+        let rollups = self.rollups.iter().map(RollupRow::span_ms);
+
+        join(join(floats, histograms), rollups.fold(None, join))
     }
 
     /// The first and the last time of the exemplars.
@@ -151,6 +172,7 @@ impl<'a> OwnedContents<'a> {
             lives: &self.lives,
             histograms: &self.histograms,
             exemplars,
+            rollups: &[],
         }
     }
 }

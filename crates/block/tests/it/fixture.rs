@@ -98,6 +98,7 @@ pub(crate) fn write_with(
             lives,
             histograms: &histograms,
             exemplars,
+            rollups: &[],
         };
 
         writer.push(labels, &contents).unwrap();

@@ -21,6 +21,7 @@ mod indexes;
 mod order;
 mod pieces;
 mod presence;
+mod rollups;
 mod round_trip;
 mod select;
 mod series_file;

@@ -1,6 +1,8 @@
 //! The entry of the output of a merge. Pure.
 
-use duramen_model::{BlockEntry, BlockId, BlockStats, Content, OrderRange, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use duramen_model::{BlockEntry, BlockId, BlockStats, Content, OrderRange, RolledDay, TenantId};
 
 use crate::error::Error;
 
@@ -13,6 +15,7 @@ pub(super) struct OutputEntry {
     retention: String,
     home: Option<TenantId>,
     content: Content,
+    rolled: Vec<RolledDay>,
 }
 
 impl OutputEntry {
@@ -56,7 +59,46 @@ impl OutputEntry {
             retention: first.retention.clone(),
             home: first.home,
             content: Content::of_merge(inputs.iter().map(|input| input.content)),
+            rolled: Vec::new(),
         })
+    }
+
+    /// Joins the entries of rollups, of each of which some days are taken.
+    ///
+    /// # Errors
+    /// Those of [`OutputEntry::of`].
+    pub(super) fn of_rollups(inputs: Vec<(&BlockEntry, &BTreeSet<i64>)>) -> Result<Self, Error> {
+        let entries: Vec<&BlockEntry> = inputs.iter().map(|(entry, _)| *entry).collect();
+        let merged = Self::of(&entries)?;
+
+        let days = inputs.iter().flat_map(|(entry, days)| {
+            let taken = entry.rolled.iter();
+            taken.filter(|day| days.contains(&day.start_ms))
+        });
+        // Siblings have the same days.
+        let days: BTreeMap<i64, &RolledDay> = days.map(|day| (day.start_ms, day)).collect();
+        let rolled: Vec<RolledDay> = days.into_values().cloned().collect();
+
+        Ok(Self {
+            content: RolledDay::content_of(&rolled),
+            rolled,
+            ..merged
+        })
+    }
+
+    /// Returns the entry of a rollup that is made of the inputs. `day` says of which samples.
+    pub(super) fn rolled_up(&self, day: RolledDay, resolution_ms: i64) -> Self {
+        let days = vec![day];
+
+        Self {
+            order: self.order,
+            level: 0,
+            resolution_ms: Some(resolution_ms),
+            retention: self.retention.clone(),
+            home: None,
+            content: RolledDay::content_of(&days),
+            rolled: days,
+        }
     }
 
     /// Returns the entry of one block of the output.
@@ -69,6 +111,7 @@ impl OutputEntry {
             retention: self.retention.clone(),
             home: self.home,
             content: self.content,
+            rolled: self.rolled.clone(),
             stats,
         }
     }

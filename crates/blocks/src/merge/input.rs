@@ -1,5 +1,6 @@
 //! A block that is merged, before and after it is opened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duramen_block::BlockSource;
@@ -7,7 +8,10 @@ use duramen_metrics::Counter;
 use duramen_model::{BlockEntry, Deletion};
 use duramen_source::masked::exemplars_left;
 use duramen_source::merge::exemplars::ExemplarStream;
-use duramen_source::{Columns, Error, MaskedSource, Part, Reads, SeriesRequest, SeriesSource};
+use duramen_source::rollup::hidden::{of_days, without_deleted};
+use duramen_source::{
+    Columns, Error, MaskedSource, Part, Reads, RollupStream, SeriesRequest, SeriesSource,
+};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -48,6 +52,16 @@ impl OpenInput {
             order: self.entry.order.min,
             source,
             holds_samples: true,
+        }
+    }
+
+    /// Returns the rows of a rollup of these days.
+    pub(super) fn rollups(&self, request: &SeriesRequest, days: BTreeSet<i64>) -> RollupStream {
+        let rows = of_days(self.source.rollup_stream(request), days);
+
+        match self.deletions.is_empty() {
+            true => rows,
+            false => without_deleted(rows, self.deletions.clone()),
         }
     }
 

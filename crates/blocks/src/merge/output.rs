@@ -4,15 +4,14 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use duramen_block::{
-    BlockLimits, BlockSetWriter, BlockWriter, Error as BlockError, SeriesContents, Sibling,
-};
+use duramen_block::{BlockSetWriter, BlockWriter, Error as BlockError, SeriesContents, Sibling};
 use duramen_model::labels::cmp_encoded_in_block;
 use duramen_model::{BlockId, FamilyMetadata};
 use duramen_source::merge::exemplars::ExemplarMerge;
 use duramen_source::{SeriesBatch, SeriesExemplars};
 
 use crate::error::Error;
+use crate::merge::rollups::RollupWriters;
 
 /// At most about so many exemplars are in memory at once.
 const EXEMPLARS_AT_ONCE: usize = 16_384;
@@ -21,17 +20,30 @@ const EXEMPLARS_AT_ONCE: usize = 16_384;
 /// works.
 pub(super) struct Output<C> {
     /// `None` after a failure.
-    set: Option<BlockSetWriter<BlockId, C>>,
+    writers: Option<Writers<C>>,
     exemplars: ExemplarMerge,
+}
+
+/// The writers of what a merge makes.
+pub(super) struct Writers<C> {
+    pub(super) samples: Option<BlockSetWriter<BlockId, C>>,
+    pub(super) rollups: Option<RollupWriters<C>>,
+}
+
+/// The blocks of an output.
+pub(super) struct Siblings {
+    pub(super) samples: Vec<Sibling<BlockId>>,
+    /// By resolution.
+    pub(super) rollups: Vec<(i64, Vec<Sibling<BlockId>>)>,
 }
 
 impl<C> Output<C>
 where
     C: FnMut() -> Result<(BlockId, BlockWriter), BlockError> + Send + 'static,
 {
-    pub(super) fn new(limits: BlockLimits, create: C, exemplars: ExemplarMerge) -> Self {
+    pub(super) const fn new(writers: Writers<C>, exemplars: ExemplarMerge) -> Self {
         Self {
-            set: Some(BlockSetWriter::new(limits, create)),
+            writers: Some(writers),
             exemplars,
         }
     }
@@ -43,6 +55,19 @@ where
         }
 
         let batch = Arc::new(batch);
+        if self.rolls_up() {
+            let current = Arc::clone(&batch);
+            self.write(move |writers| match &mut writers.rollups {
+                Some(rollups) => rollups.push(&current),
+                None => Ok(()),
+            })
+            .await?;
+        }
+
+        if !self.writes_samples() {
+            return Ok(());
+        }
+
         let mut row = 0;
 
         while row < batch.len() {
@@ -57,7 +82,7 @@ where
 
             let rows = row..end;
             let current = Arc::clone(&batch);
-            self.write(move |set| push_rows(set, &current, rows, exemplars))
+            self.write_samples(move |set| push_rows(set, &current, rows, exemplars))
                 .await?;
             row = end;
         }
@@ -66,13 +91,10 @@ where
     }
 
     /// Writes the series that have exemplars only, behind the last batch. Completes all blocks.
-    pub(super) async fn finish(
-        mut self,
-        families: Vec<FamilyMetadata>,
-    ) -> Result<Vec<Sibling<BlockId>>, Error> {
-        loop {
+    pub(super) async fn finish(mut self, families: Vec<FamilyMetadata>) -> Result<Siblings, Error> {
+        while self.writes_samples() {
             let (exemplars, is_all) = self.exemplars_up_to(None).await?;
-            self.write(move |set| {
+            self.write_samples(move |set| {
                 exemplars
                     .iter()
                     .try_for_each(|series| push_alone(set, series))
@@ -84,15 +106,22 @@ where
             }
         }
 
-        let Some(mut set) = self.set else {
+        let Some(writers) = self.writers else {
             return Err(Error::Stopped);
         };
 
-        let finishing = tokio::task::spawn_blocking(move || {
-            set.set_metadata(families);
-            set.finish()
-        });
+        let finishing = tokio::task::spawn_blocking(move || writers.finish(families));
         Ok(finishing.await.map_err(|_| Error::Stopped)??)
+    }
+
+    fn rolls_up(&self) -> bool {
+        let writers = self.writers.as_ref();
+        writers.is_some_and(|writers| writers.rollups.is_some())
+    }
+
+    fn writes_samples(&self) -> bool {
+        let writers = self.writers.as_ref();
+        writers.is_some_and(|writers| writers.samples.is_some())
     }
 
     /// Returns the exemplars of the next series, up to the one with the labels `last` or up to
@@ -120,23 +149,55 @@ where
         Ok((all, false))
     }
 
-    /// Lets `work` use the writer.
-    async fn write(
+    /// Lets `work` use the writer of samples, if there is one.
+    async fn write_samples(
         &mut self,
         work: impl FnOnce(&mut BlockSetWriter<BlockId, C>) -> Result<(), BlockError> + Send + 'static,
     ) -> Result<(), Error> {
-        let Some(mut set) = self.set.take() else {
+        self.write(move |writers| match &mut writers.samples {
+            Some(set) => work(set),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    /// Lets `work` use the writers.
+    async fn write(
+        &mut self,
+        work: impl FnOnce(&mut Writers<C>) -> Result<(), BlockError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let Some(mut writers) = self.writers.take() else {
             return Err(Error::Stopped);
         };
 
         let working = tokio::task::spawn_blocking(move || {
-            let worked = work(&mut set);
-            (set, worked)
+            let worked = work(&mut writers);
+            (writers, worked)
         });
 
-        let (set, worked) = working.await.map_err(|_| Error::Stopped)?;
-        self.set = Some(set);
+        let (writers, worked) = working.await.map_err(|_| Error::Stopped)?;
+        self.writers = Some(writers);
         Ok(worked?)
+    }
+}
+
+impl<C: FnMut() -> Result<(BlockId, BlockWriter), BlockError>> Writers<C> {
+    /// Completes all blocks. It blocks.
+    fn finish(self, families: Vec<FamilyMetadata>) -> Result<Siblings, BlockError> {
+        let samples = match self.samples {
+            Some(mut set) => {
+                set.set_metadata(families);
+                set.finish()?
+            }
+            None => Vec::new(),
+        };
+
+        let rollups = match self.rollups {
+            Some(rollups) => rollups.finish()?,
+            None => Vec::new(),
+        };
+
+        Ok(Siblings { samples, rollups })
     }
 }
 

@@ -18,8 +18,11 @@ pub struct MergeReport {
     pub histograms: u64,
     pub exemplars: u64,
     pub families: u64,
-    /// The bytes of all blocks of the output.
+    /// The bytes of all blocks of the output but rollups.
     pub bytes: u64,
+    /// The rows and the bytes of all rollups.
+    pub rollup_rows: u64,
+    pub rollup_bytes: u64,
 }
 
 /// What came from one block.
@@ -39,8 +42,16 @@ pub struct InputReport {
 
 impl MergeReport {
     pub(super) fn new(inputs: &[OpenInput], blocks: &[MergedBlock]) -> Self {
+        let samples = blocks
+            .iter()
+            .filter(|block| block.entry.resolution_ms.is_none());
+        let rollups = blocks
+            .iter()
+            .filter(|block| block.entry.resolution_ms.is_some());
+
         let sum = |number: fn(&BlockStats) -> u64| {
-            blocks.iter().map(|block| number(&block.entry.stats)).sum()
+            let blocks = samples.clone();
+            blocks.map(|block| number(&block.entry.stats)).sum()
         };
 
         let input = |input: &OpenInput| InputReport {
@@ -60,6 +71,8 @@ impl MergeReport {
             exemplars: sum(|stats| stats.exemplars),
             families: sum(|stats| stats.families),
             bytes: sum(BlockStats::bytes),
+            rollup_rows: rollups.clone().map(|block| block.entry.stats.samples).sum(),
+            rollup_bytes: rollups.map(|block| block.entry.stats.bytes()).sum(),
         }
     }
 

@@ -147,6 +147,7 @@ fn write(data: &Data) -> BlockWriter {
             lives: &lives,
             histograms: &histograms,
             exemplars: &series.exemplars,
+            rollups: &[],
         };
         writer.push(labels, &contents).unwrap();
     }

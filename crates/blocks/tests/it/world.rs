@@ -239,6 +239,7 @@ fn written(block: u64, folder: &std::path::Path) -> BlockEntry {
             lives: &[],
             histograms: &[],
             exemplars: &[],
+            rollups: &[],
         };
 
         writer.push(&labels, &contents).unwrap();

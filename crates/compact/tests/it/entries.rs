@@ -124,6 +124,7 @@ impl World {
                 retention: String::new(),
                 home: None,
                 content,
+                rolled: Vec::new(),
                 stats: stats(&part),
             });
             self.samples.insert(id, part);

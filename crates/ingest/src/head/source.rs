@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange, is_stale};
 use duramen_qos::Exceeded;
 use duramen_runtime::Pace;
+use duramen_source::rollup::made::made;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Columns, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder, PresenceStream,
-    SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, Trace, Tracer, UndecodedStream,
+    Columns, Coverage, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder,
+    PresenceStream, RollupStream, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, Trace, Tracer, UndecodedStream,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -369,6 +370,19 @@ impl SeriesSource for GenerationSource {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         Ok(self.moment.ttl_max_ms)
+    }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        resolution_ms: i64,
+    ) -> Result<RollupStream, Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, resolution_ms))
     }
 }
 

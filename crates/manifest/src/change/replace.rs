@@ -7,9 +7,9 @@ use duramen_model::{BlockEntry, BlockId};
 use serde::{Deserialize, Serialize};
 
 use crate::change::flush::Flush;
-use crate::state::{BLOCKS_MAX, State, Violation};
+use crate::state::{BLOCKS_MAX, ROLLUPS_VERSION, State, Violation};
 use crate::table::Table;
-use crate::{entry, siblings};
+use crate::{entry, rollups, siblings};
 
 /// Removes the blocks `remove` from the live ones, and adds `add`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Replace {
     /// Blocks to add. All their objects must be durable already.
     pub add: Vec<Arc<BlockEntry>>,
     pub remove: Vec<BlockId>,
+    /// The resolutions of rollups that must stand for all samples of the raw blocks in `remove`.
+    pub rolled_at: Vec<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,6 +29,8 @@ struct Wire {
     add: Table,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     remove: Vec<BlockId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rolled_at: Vec<i64>,
 }
 
 impl TryFrom<Wire> for Replace {
@@ -36,6 +40,7 @@ impl TryFrom<Wire> for Replace {
         Ok(Self {
             add: wire.add.entries()?,
             remove: wire.remove,
+            rolled_at: wire.rolled_at,
         })
     }
 }
@@ -45,6 +50,7 @@ impl From<Replace> for Wire {
         Self {
             add: Table::of(&replace.add),
             remove: replace.remove,
+            rolled_at: replace.rolled_at,
         }
     }
 }
@@ -85,12 +91,36 @@ impl Replace {
             return Err(Violation::TooManyBlocks);
         }
 
-        siblings::check_edit(state, &self.add, &removed)
+        siblings::check_edit(state, &self.add, &removed)?;
+        rollups::check_expiry(state, &removed, &self.rolled_at)
+    }
+
+    /// The lowest version that knows the change; 0 if every version does.
+    pub(super) fn reader_version_min(&self) -> u64 {
+        let has_rollups = self.add.iter().any(|entry| !entry.rolled.is_empty());
+
+        match has_rollups || !self.rolled_at.is_empty() {
+            true => ROLLUPS_VERSION,
+            false => 0,
+        }
     }
 
     /// Refuses a merge that brings deleted samples back: its output is exempt from the deletions up
     /// to now, and it has applied only those up to `through`.
     pub(super) fn check_deletions(&self, state: &State, through: u64) -> Result<(), Violation> {
+        // A rollup has none of the samples that were deleted before its blocks were read.
+        let rollups = self.add.iter().filter(|entry| !entry.rolled.is_empty());
+        for entry in rollups {
+            let mut later = state.deletions.touching(entry);
+
+            if let Some(missed) = later.find(|tombstone| tombstone.number > through) {
+                return Err(Violation::DeletionMissed {
+                    block: entry.id,
+                    number: missed.number,
+                });
+            }
+        }
+
         let is_merge = !self.add.is_empty();
         let removed = self.remove.iter().filter(|_| is_merge);
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use duramen_source::SeriesSource;
 
+use crate::plan::rollup::RollupChoice;
+
 /// Which series a query reads, and its limits.
 #[derive(Clone, Debug)]
 pub struct QueryContext {
@@ -16,6 +18,8 @@ pub struct QueryContext {
     /// the first step.
     pub first_reads: bool,
     pub limits: QueryLimits,
+    /// Which rollups of the source are read in place of its samples.
+    pub rollups: RollupChoice,
 }
 
 /// The limits of a single query. `None` means the limit of the engine's configuration.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion_execution::memory_pool::MemoryReservation;
 use datafusion_physical_plan::ExecutionPlan;
+use duramen_source::Coverage;
 use duramen_syntax::Expr;
 use duramen_syntax::ast::{AggregateOp, ValueType};
 
@@ -29,6 +30,8 @@ pub(super) struct Planned {
     pub(super) names: NameRemoval,
     /// The longest life span of a sample that the plan allows for.
     pub(super) ttl_max_ms: i64,
+    /// The rollups that the plan was made for.
+    pub(super) coverage: Arc<[Coverage]>,
     pub(super) outcome: Outcome,
     /// `None` for a string.
     pub(super) plan: Option<Arc<dyn ExecutionPlan>>,
@@ -87,7 +90,10 @@ impl Planned {
             (ValueType::Matrix, expr) => {
                 let range = planner.knowing(expr).range_vector(expr, grid)?;
                 let outcome = match range.series {
-                    Series::Scan { .. } => Outcome::Samples(range.lookup),
+                    Series::Scan { range: times, .. } => {
+                        planner.rollups.check_samples(times)?;
+                        Outcome::Samples(range.lookup)
+                    }
                     Series::Subquery(_) => Outcome::Points(range.lookup),
                 };
 
@@ -102,6 +108,7 @@ impl Planned {
             grid,
             names: planner.names,
             ttl_max_ms: planner.ttl_max_ms,
+            coverage: Arc::clone(&planner.rollups.coverage),
             outcome,
             plan,
             bytes,

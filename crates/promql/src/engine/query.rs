@@ -26,6 +26,7 @@ use crate::exec::support::sample_budget::SampleBudget;
 use crate::exec::support::step_counts::StepCounts;
 use crate::plan::lookup::Starts;
 use crate::plan::planner::Planner;
+use crate::plan::rollup::Rollups;
 use crate::times::QueryTimes;
 
 /// What is known about a query before it is planned: whose series it reads, and its memory.
@@ -36,6 +37,7 @@ pub(super) struct Query {
     times: QueryTimes,
     config: EngineConfig,
     ttl_max_ms: i64,
+    rollups: Rollups,
     budget: Budget,
     runtime: Arc<RuntimeEnv>,
     pub(super) cancellation: Cancellation,
@@ -82,6 +84,10 @@ impl Query {
 
         let stopwatch = Stopwatch::start(Arc::clone(&resources.clock));
         let ttl_max_ms = context.source.ttl_max_ms().await?;
+        let rollups = Rollups {
+            coverage: context.source.coverage().await?.into(),
+            choice: context.rollups,
+        };
 
         Ok(Self {
             resources: resources.clone(),
@@ -89,6 +95,7 @@ impl Query {
             times,
             config,
             ttl_max_ms,
+            rollups,
             budget,
             runtime,
             cancellation: Cancellation::default(),
@@ -113,6 +120,7 @@ impl Query {
             ttl_max_ms: self.ttl_max_ms,
             steps_max: self.config.steps_max(),
             starts,
+            rollups: self.rollups.clone(),
             parts: None,
             names,
             invariants: Arc::default(),
@@ -131,13 +139,20 @@ impl Query {
     /// Reserves the memory for a plan that was made for another query with the same times.
     ///
     /// # Errors
-    /// `Invalid` if samples of this query may live longer than the plan looks back.
+    /// `Invalid` if samples of this query may live longer than the plan looks back, or if it has
+    /// other rollups.
     pub(super) fn take_over(&self, planned: &Planned) -> Result<(), Error> {
         if self.ttl_max_ms > planned.ttl_max_ms {
             return Err(Error::invalid(format!(
                 "the plan is for samples with shorter life spans. planned_ms=`{}`, ttl_max_ms=`{}`",
                 planned.ttl_max_ms, self.ttl_max_ms
             )));
+        }
+
+        if self.rollups.coverage != planned.coverage {
+            return Err(Error::invalid(
+                "the plan is for a source with other rollups",
+            ));
         }
 
         self.own

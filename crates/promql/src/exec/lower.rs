@@ -19,6 +19,7 @@ use crate::exec::operators::presence::Presence;
 use crate::exec::operators::relabel::Relabel;
 use crate::exec::operators::remove_names::RemoveNames;
 use crate::exec::operators::repeat::RepeatStep;
+use crate::exec::operators::rollup_eval::RollupEval;
 use crate::exec::operators::scalar::Scalar;
 use crate::exec::operators::scan::SeriesScan;
 use crate::exec::operators::sort::Sort;
@@ -119,6 +120,7 @@ impl<'a> Lower<'a> {
                 arguments,
                 parts,
                 pos,
+                rollup,
             } => {
                 let inside = self.at(PlanPlace::Subquery {
                     grid,
@@ -126,15 +128,12 @@ impl<'a> Lower<'a> {
                     of: Arc::new(self.place.clone()),
                 });
 
-                let mut inputs = vec![inside.series(series, SubqueryReader::Function, grid)];
-                inputs.extend(self.vectors(arguments));
-
                 let origin = match series {
                     Series::Scan { .. } => Origin::Source,
                     Series::Subquery(_) => Origin::Subquery,
                 };
 
-                let operator = StepEval {
+                let samples = StepEval {
                     grid,
                     lookup: *lookup,
                     function: *function,
@@ -146,7 +145,19 @@ impl<'a> Lower<'a> {
                     origin,
                 };
 
-                self.node(operator, inputs)
+                if let (Some(rollup), Series::Scan { matchers, range }) = (rollup, series) {
+                    let operator = RollupEval {
+                        matchers: Arc::clone(matchers),
+                        range: *range,
+                        rollup: *rollup,
+                        samples,
+                    };
+                    return self.node(operator, Vec::new());
+                }
+
+                let mut inputs = vec![inside.series(series, SubqueryReader::Function, grid)];
+                inputs.extend(self.vectors(arguments));
+                self.node(samples, inputs)
             }
             Node::Presence { selector, names } => self.presence(selector, names.as_deref()),
             Node::Repeat { input } => self.node(

@@ -5,6 +5,7 @@
 //! - [`scan`]: the leaf, reads series from a source.
 //! - [`subquery`]: reads a vector over a grid as series.
 //! - [`step_eval`]: selector and range function in one, turns samples into cells.
+//! - [`rollup_eval`]: the same over rollups.
 //! - [`presence`]: a selector of which only the presence counts.
 //!
 //! In the partitions of the scan, batch by batch:
@@ -32,6 +33,7 @@ pub(crate) mod presence;
 pub(crate) mod relabel;
 pub(crate) mod remove_names;
 pub(crate) mod repeat;
+pub(crate) mod rollup_eval;
 pub(crate) mod scalar;
 pub(crate) mod scan;
 pub(crate) mod sort;

@@ -36,40 +36,52 @@ pub(crate) enum RangeFunction {
     TimeOfMin,
 }
 
+/// The functions by name.
+const NAMES: [(&str, RangeFunction); 27] = [
+    ("avg_over_time", RangeFunction::Avg),
+    ("changes", RangeFunction::Changes),
+    ("count_over_time", RangeFunction::Count),
+    ("delta", RangeFunction::Delta),
+    ("deriv", RangeFunction::Deriv),
+    (
+        "double_exponential_smoothing",
+        RangeFunction::DoubleSmoothing,
+    ),
+    ("first_over_time", RangeFunction::First),
+    ("idelta", RangeFunction::Idelta),
+    ("increase", RangeFunction::Increase),
+    ("integral", RangeFunction::Integral),
+    ("irate", RangeFunction::Irate),
+    ("last_over_time", RangeFunction::Last),
+    ("mad_over_time", RangeFunction::Mad),
+    ("max_over_time", RangeFunction::Max),
+    ("min_over_time", RangeFunction::Min),
+    ("predict_linear", RangeFunction::PredictLinear),
+    ("present_over_time", RangeFunction::Present),
+    ("quantile_over_time", RangeFunction::Quantile),
+    ("rate", RangeFunction::Rate),
+    ("resets", RangeFunction::Resets),
+    ("stddev_over_time", RangeFunction::Stddev),
+    ("stdvar_over_time", RangeFunction::Stdvar),
+    ("sum_over_time", RangeFunction::Sum),
+    ("ts_of_first_over_time", RangeFunction::TimeOfFirst),
+    ("ts_of_last_over_time", RangeFunction::TimeOfLast),
+    ("ts_of_max_over_time", RangeFunction::TimeOfMax),
+    ("ts_of_min_over_time", RangeFunction::TimeOfMin),
+];
+
 impl RangeFunction {
     /// Returns the function of this name. `None` if it is not a range function, or not supported
     /// here.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "avg_over_time" => Self::Avg,
-            "changes" => Self::Changes,
-            "count_over_time" => Self::Count,
-            "delta" => Self::Delta,
-            "deriv" => Self::Deriv,
-            "double_exponential_smoothing" => Self::DoubleSmoothing,
-            "first_over_time" => Self::First,
-            "idelta" => Self::Idelta,
-            "increase" => Self::Increase,
-            "integral" => Self::Integral,
-            "irate" => Self::Irate,
-            "last_over_time" => Self::Last,
-            "mad_over_time" => Self::Mad,
-            "max_over_time" => Self::Max,
-            "min_over_time" => Self::Min,
-            "predict_linear" => Self::PredictLinear,
-            "present_over_time" => Self::Present,
-            "quantile_over_time" => Self::Quantile,
-            "rate" => Self::Rate,
-            "resets" => Self::Resets,
-            "stddev_over_time" => Self::Stddev,
-            "stdvar_over_time" => Self::Stdvar,
-            "sum_over_time" => Self::Sum,
-            "ts_of_first_over_time" => Self::TimeOfFirst,
-            "ts_of_last_over_time" => Self::TimeOfLast,
-            "ts_of_max_over_time" => Self::TimeOfMax,
-            "ts_of_min_over_time" => Self::TimeOfMin,
-            _ => return None,
-        })
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, function)| *function)
+    }
+
+    /// Returns the name of the function in PromQL.
+    pub(crate) fn name(self) -> &'static str {
+        let found = NAMES.iter().find(|(_, known)| *known == self);
+        found.map_or("", |(name, _)| name)
     }
 
     /// Returns whether the result is still a value of the metric.

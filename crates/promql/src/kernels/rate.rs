@@ -185,6 +185,34 @@ impl Sampled {
     }
 }
 
+/// Returns the factor for the growth over the window `(start_ms, end_ms]`, by the rules of
+/// [`extrapolated_growth`], of samples of which only this is known. `first` is the first value.
+pub(crate) fn factor_of(
+    sampled: Sampled,
+    (start_ms, end_ms): (i64, i64),
+    first: f64,
+    growth: f64,
+    nature: Nature,
+) -> Option<f64> {
+    if sampled.gaps == 0 {
+        return None;
+    }
+
+    let extrapolation = Extrapolation::of(Spans {
+        to_start_ms: sampled.first_ms - start_ms,
+        to_end_ms: end_ms - sampled.last_ms,
+        sampled_ms: sampled.last_ms - sampled.first_ms,
+        gaps: sampled.gaps,
+    });
+
+    let from_zero = match nature {
+        Nature::Counter => extrapolation.factor_from_zero(first, growth),
+        Nature::Gauge => None,
+    };
+
+    Some(from_zero.unwrap_or(extrapolation.factor))
+}
+
 /// Calculates [`extrapolated_growth`] of counters per second, window after window.
 ///
 /// Scrapes and steps are regular: the samples lie in a window as they did in the one before, or, if

@@ -14,6 +14,7 @@ use crate::plan::function::{
     InfoSelection, LabelValue, ScalarFunction, SortKey,
 };
 use crate::plan::lookup::{HistogramParts, Lookup, StepFunction, StepPos};
+use crate::plan::rollup::Rollup;
 use duramen_syntax::on_growing_stack;
 
 /// An expression with times, defaults and types resolved.
@@ -51,6 +52,8 @@ pub(crate) enum Node {
         arguments: Vec<Plan>,
         parts: HistogramParts,
         pos: StepPos,
+        /// The rollups that are read in place of the samples.
+        rollup: Option<Rollup>,
     },
     /// A selector of which only the presence counts. The values of its cells are of no use.
     Presence {

@@ -22,6 +22,7 @@ use crate::plan::lookup::{HistogramParts, Starts};
 use crate::plan::node::{Node, Plan};
 use crate::plan::planner::duration::check_durations;
 use crate::plan::planner::invariant::Invariants;
+use crate::plan::rollup::Rollups;
 use crate::times::QueryTimes;
 use duramen_syntax::on_growing_stack;
 
@@ -35,6 +36,7 @@ pub(crate) struct Planner {
     /// The maximum number of steps of a subquery.
     pub(crate) steps_max: usize,
     pub(crate) starts: Starts,
+    pub(crate) rollups: Rollups,
     /// Which parts of histograms the selectors below read, if a function above them has decided it.
     pub(crate) parts: Option<HistogramParts>,
     pub(crate) names: NameRemoval,

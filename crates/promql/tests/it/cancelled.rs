@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use duramen_model::{FamilyMetadata, Labels, Sample};
-use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
+use duramen_promql::{QueryContext, QueryLimits, QueryTimes, RollupChoice};
 use duramen_source::{
     Error, MemorySource, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
 };
@@ -95,6 +95,7 @@ async fn check(source: &MemorySource, query: &str, steps: i64) {
         lookback_ms: None,
         first_reads: true,
         limits: QueryLimits::default(),
+        rollups: RollupChoice::default(),
     };
 
     let engine = engine(2);

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duramen_model::{Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, Value};
+use duramen_promql::{
+    Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, RollupChoice, Value,
+};
 use duramen_runtime::SystemClock;
 use duramen_source::MemorySource;
 use serde_json::Value as Json;
@@ -105,6 +107,7 @@ async fn the_compliance_queries_are_answered_as_prometheus_answers_them() {
         lookback_ms: None,
         first_reads: true,
         limits: QueryLimits::default(),
+        rollups: RollupChoice::default(),
     };
 
     let engine = Engine::new(EngineConfig::default(), Arc::new(SystemClock::default()));

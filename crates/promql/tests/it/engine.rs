@@ -6,7 +6,8 @@ use std::sync::Arc;
 use duramen_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use duramen_model::{ErrorKind, FloatHistogram, Histogram, Labels, Life, STALE_NAN, Sample};
 use duramen_promql::{
-    Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, SampleValue, Value,
+    Answer, Engine, EngineConfig, Error, QueryContext, QueryLimits, QueryTimes, RollupChoice,
+    SampleValue, Value,
 };
 use duramen_qos::{Account, Use};
 use duramen_runtime::SystemClock;
@@ -67,6 +68,7 @@ pub(crate) fn context(source: MemorySource) -> QueryContext {
         lookback_ms: None,
         first_reads: true,
         limits: QueryLimits::default(),
+        rollups: RollupChoice::default(),
     }
 }
 

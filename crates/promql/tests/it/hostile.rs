@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels, Sample};
-use duramen_promql::{Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, Value};
+use duramen_promql::{
+    Engine, EngineConfig, QueryContext, QueryLimits, QueryTimes, RollupChoice, Value,
+};
 use duramen_runtime::SystemClock;
 use duramen_source::{
     Error, MemorySource, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -67,6 +69,7 @@ async fn more_series_than_fit_the_memory_end_the_query() {
         lookback_ms: None,
         first_reads: true,
         limits,
+        rollups: RollupChoice::default(),
     };
 
     for query in [
@@ -284,6 +287,7 @@ async fn ten_years_of_seconds_and_bombs_of_repetitions_are_refused_before_they_a
         lookback_ms: None,
         first_reads: true,
         limits,
+        rollups: RollupChoice::default(),
     };
 
     for (query, text) in [

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::BinaryArray;
 use async_trait::async_trait;
 use duramen_model::{ErrorKind, FamilyMetadata, Labels};
-use duramen_promql::{QueryContext, QueryLimits, QueryTimes};
+use duramen_promql::{QueryContext, QueryLimits, QueryTimes, RollupChoice};
 use duramen_source::undecoded::PIECE_SAMPLES;
 use duramen_source::{
     Error, SeriesBatch, SeriesBatchBuilder, SeriesDecoder, SeriesExemplars, SeriesRequest,
@@ -194,6 +194,7 @@ async fn an_answer_does_not_depend_on_pieces() {
                     lookback_ms: None,
                     first_reads: true,
                     limits: QueryLimits::default(),
+                    rollups: RollupChoice::default(),
                 };
 
                 let answer = engine(partitions).range(&context, &expr, times).await;
@@ -213,6 +214,7 @@ fn context(broken: Broken) -> QueryContext {
         lookback_ms: None,
         first_reads: true,
         limits: QueryLimits::default(),
+        rollups: RollupChoice::default(),
     }
 }
 

@@ -74,7 +74,7 @@ struct BatchTools<'a> {
 impl StepEval {
     /// Evaluates a piece of a batch. `begun` has the cells of the pieces before, and receives those
     /// of this piece if the batch goes on. Returns the cells of all pieces behind the last.
-    fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         batch: RecordBatch,
         begun: &mut Option<VectorBuilder>,
@@ -424,14 +424,14 @@ impl StepEval {
         Ok(())
     }
 
-    fn reads_counter(&self) -> bool {
+    pub(crate) fn reads_counter(&self) -> bool {
         matches!(self.function, StepFunction::Range(function) if function.wants_counter())
     }
 
     /// Adds an annotation if a series with values was read as a counter and its name or type is not
     /// that of a counter. Series of the same name are next to each other: `last` has name and type
     /// of the previous series.
-    fn annotate<'a>(
+    pub(crate) fn annotate<'a>(
         &self,
         encoded: &'a [u8],
         annotations: &Annotations,

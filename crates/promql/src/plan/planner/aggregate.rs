@@ -107,6 +107,7 @@ impl Aggregation {
             Node::Steps {
                 series: Series::Scan { .. },
                 function: StepFunction::Latest,
+                rollup: None,
                 ..
             }
         );

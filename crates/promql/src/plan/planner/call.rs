@@ -221,7 +221,7 @@ impl Planner {
             argument,
         };
 
-        Ok(self.steps(range, StepFunction::Range(function), arguments, grid, pos))
+        self.steps(range, StepFunction::Range(function), arguments, grid, pos)
     }
 
     fn absent(&self, input: Plan, arg: &Expr, grid: Grid) -> Result<Plan, Error> {

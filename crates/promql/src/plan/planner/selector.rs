@@ -9,11 +9,12 @@ use duramen_syntax::ast::{At, LabelMatcher, VectorSelector};
 use crate::error::Error;
 use crate::grid::Grid;
 use crate::kernels::extended::Ends;
-use crate::plan::lookup::{HistogramParts, Lookup, StepFunction, StepPos};
+use crate::plan::lookup::{HistogramParts, Lookup, Starts, StepFunction, StepPos};
 use crate::plan::node::{Names, Node, Plan, Series};
 use crate::plan::planner::Planner;
 use crate::plan::planner::bare;
 use crate::plan::planner::duration::{offset_ms, positive_ms};
+use crate::plan::rollup::Asked;
 
 /// The step of a subquery that does not specify one.
 const SUBQUERY_STEP_MS: i64 = 60_000;
@@ -44,13 +45,8 @@ impl Planner {
         if selector.smoothed && function == StepFunction::Latest {
             // The samples around a single time: the look-back around it is the only window.
             let vector = self.scan(selector, 0, grid)?;
-            return Ok(self.steps(
-                vector,
-                StepFunction::Smoothed,
-                Vec::new(),
-                grid,
-                selector.pos.into(),
-            ));
+            let function = StepFunction::Smoothed;
+            return self.steps(vector, function, Vec::new(), grid, selector.pos.into());
         }
 
         let mut plain = selector.clone();
@@ -59,7 +55,7 @@ impl Planner {
         (plain.anchored, plain.smoothed) = (false, false);
 
         let vector = self.scan_back(&plain, self.lookback_ms, self.ttl_max_ms, grid)?;
-        Ok(self.steps(vector, function, Vec::new(), grid, selector.pos.into()))
+        self.steps(vector, function, Vec::new(), grid, selector.pos.into())
     }
 
     /// Plans a range vector: the argument of a range function, or a whole query.
@@ -185,6 +181,9 @@ impl Planner {
     }
 
     /// Plans a selector with its function. The names are dropped if the function drops them.
+    ///
+    /// # Errors
+    /// Samples of the time are gone, and rollups cannot take their place.
     pub(crate) fn steps(
         &self,
         vector: RangeVector,
@@ -192,12 +191,23 @@ impl Planner {
         arguments: Vec<Plan>,
         grid: Grid,
         pos: StepPos,
-    ) -> Plan {
+    ) -> Result<Plan, Error> {
         let RangeVector {
             series,
             lookup,
             names,
         } = vector;
+
+        let rollup = match &series {
+            Series::Scan { range, .. } => self.rollups.choose(&Asked {
+                function,
+                lookup: &lookup,
+                grid: &grid,
+                range: *range,
+                uses_starts: self.starts == Starts::Known,
+            })?,
+            Series::Subquery(_) => None,
+        };
 
         let node = Node::Steps {
             series,
@@ -206,14 +216,16 @@ impl Planner {
             arguments,
             parts: self.parts.unwrap_or_default(),
             pos,
+            rollup,
         };
 
         let plan = Plan { node, grid, names };
-        if function.keeps_name() {
+
+        Ok(if function.keeps_name() {
             plan
         } else {
             plan.without_names(self.names)
-        }
+        })
     }
 }
 

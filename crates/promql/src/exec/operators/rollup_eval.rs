@@ -1,0 +1,322 @@
+//! Selector and function in one, over rollups.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion_common::error::{DataFusionError, Result};
+use datafusion_execution::SendableRecordBatchStream;
+use duramen_model::{Matcher, TimeRange};
+use duramen_source::rollup::batch::RollupBatch;
+use duramen_source::rollup::row::RollupRow;
+use duramen_source::{
+    Columns, RollupStream, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream,
+};
+use futures::{TryStreamExt, stream};
+use hashbrown::HashSet;
+
+use crate::error::Error;
+use crate::exec::operators::step_eval::StepEval;
+use crate::exec::support::allowance::Allowance;
+use crate::exec::support::execution::Execution;
+use crate::exec::support::operator::Operator;
+use crate::exec::support::sample_budget::SampleBudget;
+use crate::kernels::rollup::{Rolled, RollupWindow, newest, over_window};
+use crate::kernels::seconds;
+use crate::plan::lookup::StepFunction;
+use crate::plan::rollup::{Rollup, resolution_text};
+use crate::vector::{self, VectorBuilder};
+
+/// Turns rows of rollups into cells, as [`StepEval`] does with samples. The samples are read of
+/// those series alone whose rows do not tell the value at a step.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RollupEval {
+    pub(crate) matchers: Arc<[Matcher]>,
+    pub(crate) range: TimeRange,
+    pub(crate) rollup: Rollup,
+    /// What evaluates samples.
+    pub(crate) samples: StepEval,
+}
+
+/// What an undecided series takes beside its labels.
+const UNDECIDED_BYTES: usize = 48;
+
+/// One run of the node.
+struct Running {
+    node: Arc<RollupEval>,
+    source: Arc<dyn SeriesSource>,
+    request: SeriesRequest,
+    allowance: Allowance,
+    budget: Arc<SampleBudget>,
+    series_max: usize,
+    series: usize,
+    /// The series whose samples are read.
+    undecided: HashSet<Box<[u8]>>,
+    undecided_bytes: usize,
+    /// The cells of a batch of samples that goes on.
+    begun: Option<VectorBuilder>,
+    state: State,
+}
+
+enum State {
+    Asking,
+    Rows(RollupStream),
+    Samples(SeriesStream),
+    Ended,
+}
+
+/// What the rows of a series tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    All,
+    /// A step needs samples.
+    Undecided,
+}
+
+impl Running {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match &mut self.state {
+                State::Asking => {
+                    let resolution_ms = self.node.rollup.resolution_ms;
+                    let rows = self.source.rollups(&self.request, resolution_ms).await;
+                    self.state = State::Rows(rows.map_err(source_error)?);
+                }
+                State::Rows(rows) => match rows.try_next().await.map_err(source_error)? {
+                    Some(batch) => return self.evaluate(&batch).map(Some),
+                    None if self.undecided.is_empty() => self.state = State::Ended,
+                    None => {
+                        let samples = self.source.select(&self.request).await;
+                        self.state = State::Samples(samples.map_err(source_error)?);
+                    }
+                },
+                State::Samples(samples) => match samples.try_next().await.map_err(source_error)? {
+                    Some(batch) => {
+                        if let Some(batch) = self.read(&batch)? {
+                            return Ok(Some(batch));
+                        }
+                    }
+                    None => self.state = State::Ended,
+                },
+                State::Ended => return Ok(None),
+            }
+        }
+    }
+
+    /// Evaluates the rows of a batch, and notes the series whose samples are needed.
+    fn evaluate(&mut self, batch: &RollupBatch) -> Result<RecordBatch> {
+        self.series += batch.len();
+        if self.series > self.series_max {
+            let limit = self.series_max;
+            return Err(Error::Series { limit }.into());
+        }
+
+        let node = Arc::clone(&self.node);
+        let steps = node.samples.grid.steps;
+        let mut out = VectorBuilder::single(steps, batch.len());
+        let mut cells = vec![None; steps];
+        let mut seen = vec![0u64; steps];
+        let mut annotated = None;
+        let mut nameless = node.samples.names.nameless();
+
+        self.allowance.hold(batch.bytes() + self.undecided_bytes)?;
+
+        for series in 0..batch.len() {
+            self.allowance.check()?;
+
+            let encoded = batch.labels_at(series);
+            let rows = batch.rows_at(series);
+
+            if self.tell(rows, &mut cells, &mut seen) == Told::Undecided {
+                self.undecided_bytes += encoded.len() + UNDECIDED_BYTES;
+                self.undecided.insert(encoded.into());
+                continue;
+            }
+
+            let name = match node.samples.function.keeps_name() {
+                true => encoded,
+                false => nameless.remove_from(encoded),
+            };
+            let any = out.push(name, |step| cells[step]);
+
+            if any && node.samples.reads_counter() {
+                let annotations = self.allowance.annotations();
+                node.samples.annotate(encoded, annotations, &mut annotated);
+            }
+        }
+
+        self.allowance
+            .hold(out.bytes() + batch.bytes() + self.undecided_bytes)?;
+
+        let samples = &node.samples;
+        let counts = self.allowance.counts();
+        counts.add(&samples.place, &samples.grid, &seen, &[]);
+
+        Ok(out.finish_single())
+    }
+
+    /// Puts the value at each step into `cells`, as far as the rows tell it.
+    fn tell(&self, rows: &[RollupRow], cells: &mut [Option<f64>], seen: &mut [u64]) -> Told {
+        let RollupEval {
+            rollup, samples, ..
+        } = &*self.node;
+
+        let mut is_approximate = rollup.is_approximate;
+
+        for step in 0..samples.grid.steps {
+            let time_ms = samples.grid.at(step);
+
+            loop {
+                let window = RollupWindow {
+                    start_ms: samples.lookup.start_ms(time_ms),
+                    end_ms: samples.lookup.end_ms(time_ms),
+                    range_ms: samples.lookup.range_ms,
+                    resolution_ms: rollup.resolution_ms,
+                    is_approximate,
+                };
+                let rows = window.rows(rows);
+
+                if let Rolled::Value(value) = value(samples.function, rows, &window) {
+                    cells[step] = value;
+                    seen[step] += rows.len() as u64;
+                    break;
+                }
+
+                let has_histograms = rows.iter().any(|row| row.histograms > 0);
+
+                // Where the samples are gone, whole buckets are all there is.
+                if is_approximate || !rollup.is_alone || has_histograms {
+                    return Told::Undecided;
+                }
+
+                is_approximate = true;
+                self.inform();
+            }
+        }
+
+        Told::All
+    }
+
+    fn inform(&self) {
+        let RollupEval {
+            rollup, samples, ..
+        } = &*self.node;
+        let resolution = resolution_text(rollup.resolution_ms);
+
+        self.allowance.annotations().inform(
+            format_args!(
+                "rollups of {resolution} are read in place of samples, and windows hold whole \
+                 buckets: each end may be off by the samples of one"
+            ),
+            samples.pos.samples,
+        );
+    }
+
+    /// Evaluates the samples of the undecided series of a batch.
+    fn read(&mut self, batch: &SeriesBatch) -> Result<Option<RecordBatch>> {
+        let rows: Vec<usize> = (0..batch.len())
+            .filter(|row| self.undecided.contains(batch.labels_at(*row)))
+            .collect();
+
+        if rows.is_empty() && !batch.goes_on() && self.begun.is_none() {
+            return Ok(None);
+        }
+
+        let kept = batch.at_rows(&rows);
+        let _held = self.budget.take(&kept)?;
+        let samples = &self.node.samples;
+        samples.evaluate(
+            kept.into_record_batch(),
+            &mut self.begun,
+            &[],
+            &self.allowance,
+        )
+    }
+}
+
+/// Returns the value of a function over the rows that meet the window.
+fn value(function: StepFunction, rows: &[RollupRow], window: &RollupWindow) -> Rolled {
+    let newest = |read: fn((i64, f64)) -> f64| match newest(rows, window) {
+        Ok(sample) => Rolled::Value(sample.map(read)),
+        Err(()) => Rolled::Unknown,
+    };
+
+    match function {
+        StepFunction::Latest => newest(|(_, value)| value),
+        StepFunction::LatestTime | StepFunction::NamedTime => newest(|(ts_ms, _)| seconds(ts_ms)),
+        StepFunction::Range(function) => over_window(function, rows, window),
+        StepFunction::LatestStart | StepFunction::Smoothed => Rolled::Unknown,
+    }
+}
+
+fn source_error(error: duramen_source::Error) -> DataFusionError {
+    Error::Source(error).into()
+}
+
+impl Operator for RollupEval {
+    const NAME: &'static str = "RollupEvalExec";
+
+    const READS: bool = true;
+
+    type Shared = ();
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matchers: Vec<_> = self.matchers.iter().map(ToString::to_string).collect();
+        let Rollup {
+            resolution_ms,
+            is_approximate,
+            is_alone,
+        } = self.rollup;
+
+        write!(
+            f,
+            "matchers={{{}}}, range=[{}, {}), resolution={}, exact={}, samples_gone={is_alone}, ",
+            matchers.join(","),
+            self.range.start_ms(),
+            self.range.end_ms(),
+            resolution_text(resolution_ms),
+            !is_approximate,
+        )?;
+
+        self.samples.describe(f)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        vector::schema(self.samples.grid.steps)
+    }
+
+    fn execute(self: Arc<Self>, execution: Execution<()>) -> Result<SendableRecordBatchStream> {
+        let request = SeriesRequest {
+            matchers: Arc::clone(&self.matchers),
+            range: self.range,
+            columns: Columns::Samples,
+            batch_series_max: self.samples.grid.batch_series_max(),
+            reads: Arc::clone(&execution.meter.reads),
+        };
+
+        let running = Running {
+            source: Arc::clone(&execution.run.source),
+            request,
+            allowance: execution.allowance(),
+            budget: Arc::clone(&execution.run.budget),
+            series_max: execution.run.series_max,
+            series: 0,
+            undecided: HashSet::new(),
+            undecided_bytes: 0,
+            begun: None,
+            state: State::Asking,
+            node: self,
+        };
+
+        if running.node.rollup.is_approximate {
+            running.inform();
+        }
+
+        let batches = stream::try_unfold(running, |mut running| async move {
+            Ok(running.next().await?.map(|batch| (batch, running)))
+        });
+
+        Ok(execution.stream(batches))
+    }
+}

@@ -1,0 +1,91 @@
+//! Rollups: what buckets of time tell of the floats of a series, in place of the samples.
+//!
+//! A bucket of the resolution R is `(kR, (k + 1)R]`: open at its start, closed at its end, as the
+//! ranges of PromQL are. It is named by its end.
+//!
+//! - [`row`]: one bucket of one series, made of samples. Pure.
+//! - [`batch`]: series with their rows.
+//! - [`made`]: rows that are made of the samples of a source while they are read.
+//! - [`joined`]: the rows of several sources of different times as one stream.
+//! - [`hidden`]: rows without those that deletions and retention hide.
+
+pub mod batch;
+pub mod hidden;
+pub mod joined;
+pub mod made;
+pub mod row;
+
+use std::pin::Pin;
+
+use duramen_model::TimeRange;
+use futures::Stream;
+
+use crate::error::Error;
+use batch::RollupBatch;
+
+/// Batches of series with their rows, in the order of a block. Each series comes once.
+pub type RollupStream = Pin<Box<dyn Stream<Item = Result<RollupBatch, Error>> + Send>>;
+
+/// Which times a source can answer from rollups of one resolution, and from which it has nothing
+/// else any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    pub resolution_ms: i64,
+    /// The times of the samples that the rollups stand for, ascending and apart.
+    pub covered: Vec<TimeRange>,
+    /// Those of which the samples are gone, ascending.
+    pub alone: Vec<TimeRange>,
+}
+
+impl Coverage {
+    /// Whether any of `range` can be answered from these rollups.
+    pub fn touches(&self, range: TimeRange) -> bool {
+        self.covered.iter().any(|covered| covered.overlaps(range))
+    }
+
+    /// Adds times of which the samples are gone.
+    pub(crate) fn add_alone(&mut self, ranges: impl IntoIterator<Item = TimeRange>) {
+        self.alone.extend(ranges);
+        self.alone.sort_by_key(|range| range.start_ms());
+    }
+
+    /// Whether the samples of a part of `range` are gone.
+    pub fn is_alone_in(&self, range: TimeRange) -> bool {
+        self.alone.iter().any(|alone| alone.overlaps(range))
+    }
+}
+
+/// The parts of `range` that none of `covered` holds, ascending. `covered` ascend and are apart.
+pub fn uncovered(range: TimeRange, covered: &[TimeRange]) -> Vec<TimeRange> {
+    let mut rest = Vec::new();
+    let mut start_ms = range.start_ms();
+
+    for one in covered {
+        let end_ms = one.start_ms().min(range.end_ms());
+        rest.extend(TimeRange::new(start_ms, end_ms).filter(|_| start_ms < end_ms));
+        start_ms = start_ms.max(one.end_ms());
+    }
+
+    let end_ms = range.end_ms();
+    rest.extend(TimeRange::new(start_ms, end_ms).filter(|_| start_ms < end_ms));
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_covered_is_the_rest() {
+        let range = |start, end| TimeRange::new(start, end).expect("a range");
+        let covered = [range(10, 20), range(20, 30), range(50, 60)];
+
+        assert_eq!(
+            uncovered(range(0, 100), &covered),
+            [range(0, 10), range(30, 50), range(60, 100)]
+        );
+        assert_eq!(uncovered(range(12, 28), &covered), []);
+        assert_eq!(uncovered(range(55, 70), &covered), [range(60, 70)]);
+        assert_eq!(uncovered(range(0, 5), &[]), [range(0, 5)]);
+    }
+}
