@@ -17,6 +17,7 @@ mod outage;
 mod past;
 mod power_loss;
 mod retention;
+mod rollups;
 mod siblings;
 mod system;
 mod turnstile;
