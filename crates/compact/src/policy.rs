@@ -31,6 +31,18 @@ impl Policy {
     /// The resolutions of rollups: 5 minutes and an hour.
     pub const ROLLUPS_MS: [i64; 2] = [300_000, 3_600_000];
 
+    /// The default, with rollups or without.
+    #[must_use]
+    pub fn with_rollups(rollups: bool) -> Self {
+        Self {
+            rollups_ms: match rollups {
+                true => Self::ROLLUPS_MS.to_vec(),
+                false => Vec::new(),
+            },
+            ..Self::default()
+        }
+    }
+
     /// Whether a block was made so long ago that it is merged even if it is small.
     pub(crate) fn has_waited(&self, block: BlockId, now_ms: i64) -> bool {
         let wait_ms = i64::try_from(self.late_wait.as_millis()).unwrap_or(i64::MAX);

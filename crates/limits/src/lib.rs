@@ -15,6 +15,6 @@ mod validate;
 
 pub use file::LimitsFile;
 pub use handle::{Effective, LimitsHandle, Origin};
-pub use limits::{HaLimits, IngestLimits, Limits, QueryLimits, RetentionLimits};
+pub use limits::{HaLimits, IngestLimits, Limits, QueryLimits, RetentionLimits, RollupUse};
 pub use live::{LiveError, LiveLimits, check};
 pub use retention::{RetentionRule, Selector};

@@ -203,6 +203,20 @@ pub struct QueryLimits {
     /// Whether an answer may leave out blocks that cannot be read, with a warning for each, if the
     /// request does not say (`partial_response`). If false, such a query fails with 503.
     pub partial_response: bool,
+    /// Which rollups are read in place of samples, if the request does not say
+    /// (`max_source_resolution`). `exact`: where they give what samples give. `auto`: also where a
+    /// window has five buckets or more; each end of it may then be off by the samples of one bucket,
+    /// and an info in the answer says so.
+    pub rollups: RollupUse,
+}
+
+/// Which rollups are read in place of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RollupUse {
+    #[default]
+    Exact,
+    Auto,
 }
 
 impl Default for QueryLimits {
@@ -224,9 +238,14 @@ impl Default for QueryLimits {
             answer_bytes_max: 256 << 20,
             remote_read_samples_max: 50_000_000,
             partial_response: false,
+            rollups: RollupUse::Exact,
         }
     }
 }
+
+/// The resolutions of rollups.
+const ROLLUP_5M_MS: i64 = 5 * 60 * 1000;
+const ROLLUP_1H_MS: i64 = 60 * 60 * 1000;
 
 /// How long data is kept. A change counts for the next query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -243,6 +262,15 @@ pub struct RetentionLimits {
     /// `period`; a rule with 0 keeps its series for ever. A block with several periods is deleted
     /// after the longest one. At most 100 rules.
     pub rules: Vec<RetentionRule>,
+    /// How long rollups of 5 minutes are kept, if that is longer than their samples are; null: as
+    /// long as the samples, 0: for ever. Samples are then deleted when there are rollups of all of
+    /// them. There are none of native histograms, so a block with some is kept as long as rollups
+    /// are.
+    #[serde(with = "duration::optional")]
+    pub rollups_5m: Option<Duration>,
+    /// The same of rollups of an hour.
+    #[serde(with = "duration::optional")]
+    pub rollups_1h: Option<Duration>,
 }
 
 impl RetentionLimits {
@@ -254,7 +282,16 @@ impl RetentionLimits {
         };
 
         let rules = self.rules.iter().map(rule).collect();
+        let rollups = [
+            (ROLLUP_5M_MS, self.rollups_5m),
+            (ROLLUP_1H_MS, self.rollups_1h),
+        ];
+        let rollups = rollups.into_iter().filter_map(|(resolution_ms, period)| {
+            period.map(|period| (resolution_ms, kept_from_ms(Some(period), now_ms)))
+        });
+
         let retention = Retention::new(rules, kept_from_ms(self.period, now_ms));
+        let retention = retention.with_rollups(rollups.collect());
         (retention.latest_ms() > i64::MIN).then_some(retention)
     }
 }

@@ -32,6 +32,15 @@ fn retention(limits: &RetentionLimits, key: &str, faults: &mut Faults) {
     let period = limits.period.unwrap_or_default();
     faults.check(is_long(period), format!("{key}.period"), why);
 
+    let rollups = [
+        ("rollups_5m", limits.rollups_5m),
+        ("rollups_1h", limits.rollups_1h),
+    ];
+    for (name, period) in rollups {
+        let period = period.unwrap_or_default();
+        faults.check(is_long(period), format!("{key}.{name}"), why);
+    }
+
     for (at, rule) in limits.rules.iter().enumerate() {
         let key = format!("{key}.rules[{at}].period");
         faults.check(is_long(rule.period), key, why);

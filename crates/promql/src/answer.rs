@@ -16,6 +16,8 @@ pub struct Answer {
     /// Texts of the form `PromQL info: ..`, sorted and distinct.
     pub infos: Vec<String>,
     pub stats: QueryStats,
+    /// The resolutions of the rollups that were read in place of samples, ascending.
+    pub resolutions_ms: Vec<i64>,
     /// The memory of the answer. It stays reserved until the answer is dropped.
     pub memory: AnswerMemory,
 }

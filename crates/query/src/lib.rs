@@ -36,7 +36,7 @@ pub use partial::Partial;
 pub use querier::cardinality::Summarized;
 pub use querier::labels::{Listed, Listing};
 pub use querier::remote_read::{Reader, Selection};
-pub use querier::{Config, Parts, Querier, Query, QueryOptions};
+pub use querier::{Config, Parts, Querier, Query, QueryOptions, ResolutionMax};
 pub use storage::Storage;
 pub use turns::Turn;
 pub use view::RequestView;

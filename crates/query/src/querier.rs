@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use duramen_bucket::Tenants;
-use duramen_limits::{Limits, LimitsHandle, QueryLimits};
+use duramen_limits::{Limits, LimitsHandle, QueryLimits, RollupUse};
 use duramen_model::{
     AsOf, FamilyMetadata, Matcher, RegexCache, Regexes, TenantId, TenantName, TimeRange,
 };
-use duramen_promql::{Answer, Engine, PlanNode, QueryContext, QueryTimes, RollupChoice};
+use duramen_promql::{
+    Answer, Engine, PlanNode, QueryContext, QueryTimes, RollupChoice, RollupPolicy,
+};
 use duramen_qos::{Budget, Exceeded, Use};
 use duramen_runtime::{Clock, Workers};
 use duramen_source::{Columns, LeftOut, Reads, SeriesRequest, SeriesSource, Views};
@@ -62,6 +64,16 @@ pub struct QueryOptions {
     pub partial_response: Option<bool>,
     /// Reads a past state of the bucket, in place of the present.
     pub as_of: Option<AsOf>,
+    /// Replaces [`duramen_limits::QueryLimits::rollups`].
+    pub resolution: Option<ResolutionMax>,
+}
+
+/// The longest buckets of the rollups that a query reads in place of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolutionMax {
+    Ms(i64),
+    /// Any, also where they only approximate.
+    Any,
 }
 
 /// The querier of one process. Callers only wait: reading and computing happens on its workers.
@@ -350,7 +362,7 @@ impl Querier {
                 memory_bytes_max: Some(limits.memory_bytes_max),
                 series_max: limits.series_max,
             },
-            rollups: RollupChoice::default(),
+            rollups: rollup_choice(options.resolution, limits.rollups),
         }
     }
 
@@ -488,4 +500,21 @@ fn check_times(expr: &Expr, times: QueryTimes, asker: &Asker) -> Result<(), Erro
     }
 
     Ok(())
+}
+
+/// Which rollups a query may read, by its request and the limits of its tenant.
+const fn rollup_choice(asked: Option<ResolutionMax>, limit: RollupUse) -> RollupChoice {
+    let policy = match (asked, limit) {
+        (Some(ResolutionMax::Any), _) | (None, RollupUse::Auto) => RollupPolicy::Approximate,
+        (Some(ResolutionMax::Ms(_)) | None, _) => RollupPolicy::Exact,
+    };
+    let resolution_max_ms = match asked {
+        Some(ResolutionMax::Ms(ms)) => Some(ms),
+        Some(ResolutionMax::Any) | None => None,
+    };
+
+    RollupChoice {
+        policy,
+        resolution_max_ms,
+    }
 }

@@ -100,6 +100,27 @@ impl TenantRollups {
 
         parts.into_values().collect()
     }
+
+    /// Returns rollups of the days in a range of which the samples are gone. They name the series
+    /// that these had.
+    pub(crate) fn alone(&self, range: TimeRange) -> Vec<Arc<BlockEntry>> {
+        let mut alone = BTreeMap::new();
+
+        for rolled in self.resolutions.values() {
+            let days = rolled.days.iter();
+            let gone = days
+                .filter(|(day, _)| !self.raw.contains(*day) && day_range(**day).overlaps(range));
+
+            // Of several resolutions the last one is kept for the longest time.
+            for (day, blocks) in gone {
+                alone.insert(*day, blocks);
+            }
+        }
+
+        let blocks = alone.into_values().flatten();
+        let distinct: BTreeMap<_, _> = blocks.map(|entry| (entry.id, entry)).collect();
+        distinct.into_values().cloned().collect()
+    }
 }
 
 fn day_range(start_ms: i64) -> TimeRange {

@@ -229,8 +229,51 @@ impl StorageView {
         self.merged(Wanted::Samples(request), &request.reads).await
     }
 
+    /// Returns what [`StorageView::samples`] does, if all samples of the range are there.
+    ///
+    /// # Errors
+    /// Of some only rollups are left.
+    async fn complete(&self, request: &SeriesRequest) -> Result<MergeSource, Error> {
+        for moment in &self.tenants {
+            let alone = self.rollups_of(moment).alone(request.range);
+            let may_match = |entry: &&Arc<BlockEntry>| {
+                let names = entry.stats.names.as_ref();
+                names.is_none_or(|names| names.may_match(&request.matchers))
+            };
+
+            if let Some(entry) = alone.iter().find(may_match) {
+                let part = format!("block {}", keys::block(moment.tenant, entry));
+                let reason = "samples of this time are gone (retention). Only rollups are left, \
+                              which this request does not read";
+                return Err(Error::new(part, ErrorKind::Invalid, reason));
+            }
+        }
+
+        self.samples(request).await
+    }
+
+    /// Merges what may name series in the range of a request into one source: also rollups of
+    /// samples that are gone. It answers requests for labels.
+    async fn series(&self, request: &SeriesRequest) -> Result<MergeSource, Error> {
+        let mut parts = self.parts(Wanted::Samples(request), &request.reads).await?;
+
+        for moment in &self.tenants {
+            let alone = self.rollups_of(moment).alone(request.range);
+            let alone = Wanted::Samples(request).by_name(alone);
+            let masks = Masks::new(&moment.state.deletions, Wanted::Samples(request));
+
+            parts.extend(self.open(moment, alone, &masks, &request.reads).await?);
+        }
+
+        Ok(self.merge(parts))
+    }
+
     /// Merges the heads of the tenants and the blocks that `wanted` selects into one source.
     async fn merged(&self, wanted: Wanted<'_>, reads: &Reads) -> Result<MergeSource, Error> {
+        Ok(self.merge(self.parts(wanted, reads).await?))
+    }
+
+    async fn parts(&self, wanted: Wanted<'_>, reads: &Reads) -> Result<Vec<Part>, Error> {
         let mut parts = Vec::new();
         reads.share_gets(&self.gets);
 
@@ -251,7 +294,7 @@ impl StorageView {
             parts.extend(heads.map(|head| masks.over_head(head)));
         }
 
-        Ok(self.merge(parts))
+        Ok(parts)
     }
 
     fn rollups_of(&self, moment: &TenantMoment) -> Arc<TenantRollups> {
@@ -522,11 +565,22 @@ impl Views for Storage {
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for StorageView {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
-        self.samples(request).await?.select(request).await
+        match request.columns {
+            Columns::Labels => self.series(request).await?.select(request).await,
+            _ => self.complete(request).await?.select(request).await,
+        }
     }
 
     async fn select_undecoded(&self, request: &SeriesRequest) -> Result<UndecodedStream, Error> {
-        self.samples(request).await?.select_undecoded(request).await
+        match request.columns {
+            Columns::Labels => self.series(request).await?.select_undecoded(request).await,
+            _ => {
+                self.complete(request)
+                    .await?
+                    .select_undecoded(request)
+                    .await
+            }
+        }
     }
 
     async fn presence(
@@ -555,11 +609,11 @@ impl SeriesSource for StorageView {
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        self.samples(request).await?.summaries(request).await
+        self.series(request).await?.summaries(request).await
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        self.samples(request).await?.label_names(request).await
+        self.series(request).await?.label_names(request).await
     }
 
     async fn label_values(
@@ -567,7 +621,7 @@ impl SeriesSource for StorageView {
         request: &SeriesRequest,
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
-        self.samples(request)
+        self.series(request)
             .await?
             .label_values(request, name)
             .await

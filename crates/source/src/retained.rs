@@ -68,6 +68,12 @@ impl Retention {
         kept.map(|(resolution_ms, _)| *resolution_ms).collect()
     }
 
+    /// The time from which on there are rollups that are kept by a rule of their own.
+    fn any_rollup_from_ms(&self) -> i64 {
+        let rollups = self.rollups.iter().map(|(_, from_ms)| *from_ms);
+        rollups.fold(i64::MAX, i64::min)
+    }
+
     fn rollups_from_ms(&self, resolution_ms: i64) -> i64 {
         let mut rollups = self.rollups.iter();
         let found = rollups.find(|(resolution, _)| *resolution == resolution_ms);
@@ -143,12 +149,29 @@ impl RetainedSource {
         }))
     }
 
-    /// Returns the summaries of the series whose last sample is kept.
+    /// Returns the request for the names of what is kept: of samples or of rollups. `None` if
+    /// nothing is.
+    fn named<'r>(&self, request: &'r SeriesRequest) -> Option<Cow<'r, SeriesRequest>> {
+        let earliest_ms = self.retention.earliest_ms();
+        let named_ms = earliest_ms.min(self.retention.any_rollup_from_ms());
+        if request.range.start_ms() >= named_ms {
+            return Some(Cow::Borrowed(request));
+        }
+
+        let range = TimeRange::new(named_ms, request.range.end_ms())?;
+        Some(Cow::Owned(SeriesRequest {
+            range,
+            ..request.clone()
+        }))
+    }
+
+    /// Returns the summaries of the series whose last sample is kept, or is in rollups that are.
     async fn kept_summaries(&self, kept: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
         let mut all = self.source.summaries(kept).await?;
         if self.reaches(kept.range) {
             all.retain(|series| {
-                series.last_ms >= self.retention.kept_from_ms(series.labels.encoded())
+                let kept_ms = self.retention.kept_from_ms(series.labels.encoded());
+                series.last_ms >= kept_ms.min(self.retention.any_rollup_from_ms())
             });
         }
 
@@ -183,13 +206,16 @@ impl RetainedSource {
 #[deny(clippy::missing_trait_methods)]
 impl SeriesSource for RetainedSource {
     async fn select(&self, request: &SeriesRequest) -> Result<SeriesStream, Error> {
+        if request.columns == Columns::Labels {
+            return match self.named(request) {
+                Some(named) => self.labels(&named).await,
+                None => Ok(Box::pin(stream::empty())),
+            };
+        }
+
         let Some(kept) = self.kept(request) else {
             return Ok(Box::pin(stream::empty()));
         };
-
-        if kept.columns == Columns::Labels {
-            return self.labels(&kept).await;
-        }
 
         let batches = self.source.select(&kept).await?;
         if !self.reaches(request.range) {
@@ -248,14 +274,14 @@ impl SeriesSource for RetainedSource {
     }
 
     async fn summaries(&self, request: &SeriesRequest) -> Result<Vec<SeriesSummary>, Error> {
-        match self.kept(request) {
+        match self.named(request) {
             Some(kept) => self.kept_summaries(&kept).await,
             None => Ok(Vec::new()),
         }
     }
 
     async fn label_names(&self, request: &SeriesRequest) -> Result<BTreeSet<String>, Error> {
-        match self.kept(request) {
+        match self.named(request) {
             None => Ok(BTreeSet::new()),
             Some(kept) if self.reaches(kept.range) => {
                 walk::label_names(self.labels(&kept).await?, &request.reads).await
@@ -269,7 +295,7 @@ impl SeriesSource for RetainedSource {
         request: &SeriesRequest,
         name: &str,
     ) -> Result<BTreeSet<String>, Error> {
-        match self.kept(request) {
+        match self.named(request) {
             None => Ok(BTreeSet::new()),
             Some(kept) if self.reaches(kept.range) => {
                 walk::label_values(self.labels(&kept).await?, name, &request.reads).await

@@ -32,6 +32,8 @@ pub(super) struct Planned {
     pub(super) ttl_max_ms: i64,
     /// The rollups that the plan was made for.
     pub(super) coverage: Arc<[Coverage]>,
+    /// The resolutions of the rollups that it reads, ascending.
+    pub(super) resolutions_ms: Vec<i64>,
     pub(super) outcome: Outcome,
     /// `None` for a string.
     pub(super) plan: Option<Arc<dyn ExecutionPlan>>,
@@ -109,6 +111,7 @@ impl Planned {
             names: planner.names,
             ttl_max_ms: planner.ttl_max_ms,
             coverage: Arc::clone(&planner.rollups.coverage),
+            resolutions_ms: planner.rollups.chosen(),
             outcome,
             plan,
             bytes,

@@ -270,6 +270,7 @@ impl Evaluated {
             warnings,
             infos,
             stats,
+            resolutions_ms: query.planned.resolutions_ms.clone(),
             memory: query.answer,
         }
     }

@@ -84,10 +84,8 @@ impl Query {
 
         let stopwatch = Stopwatch::start(Arc::clone(&resources.clock));
         let ttl_max_ms = context.source.ttl_max_ms().await?;
-        let rollups = Rollups {
-            coverage: context.source.coverage().await?.into(),
-            choice: context.rollups,
-        };
+        let coverage = context.source.coverage().await?;
+        let rollups = Rollups::new(coverage, context.rollups);
 
         Ok(Self {
             resources: resources.clone(),

@@ -1,6 +1,7 @@
 //! Which selectors are answered from rollups. Pure.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use duramen_model::TimeRange;
 use duramen_source::Coverage;
@@ -46,6 +47,8 @@ pub(crate) struct Rollup {
 pub(crate) struct Rollups {
     pub(crate) coverage: Arc<[Coverage]>,
     pub(crate) choice: RollupChoice,
+    /// The resolutions that were chosen so far.
+    chosen: Arc<Mutex<BTreeSet<i64>>>,
 }
 
 /// A selector with its function.
@@ -61,6 +64,23 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Rollups {
+    pub(crate) fn new(coverage: Vec<Coverage>, choice: RollupChoice) -> Self {
+        Self {
+            coverage: coverage.into(),
+            choice,
+            chosen: Arc::default(),
+        }
+    }
+
+    /// The resolutions that were chosen, ascending.
+    pub(crate) fn chosen(&self) -> Vec<i64> {
+        self.lock().iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the rollups that answer a selector. `None` if its samples do.
     ///
     /// # Errors
@@ -104,11 +124,16 @@ impl Rollups {
             .or(finest.map(|coverage| (coverage, true)));
 
         match chosen {
-            Some((coverage, is_approximate)) => Ok(Some(Rollup {
-                resolution_ms: coverage.resolution_ms,
-                is_approximate,
-                is_alone,
-            })),
+            Some((coverage, is_approximate)) => {
+                let resolution_ms = coverage.resolution_ms;
+                self.lock().insert(resolution_ms);
+
+                Ok(Some(Rollup {
+                    resolution_ms,
+                    is_approximate,
+                    is_alone,
+                }))
+            }
             None if is_alone => Err(gone(
                 &asked.name(),
                 "max_source_resolution leaves no rollup that has all of the time",

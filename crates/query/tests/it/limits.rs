@@ -226,6 +226,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
         answer_bytes_max: _,        // of the edge, which writes answers
         remote_read_samples_max: _, // of remote read
         partial_response: _,        // no limit
+        rollups: _,                 // no limit
     } = QueryLimits::default();
 
     let limited = Limited::new(Hanging::Waits, |limits| {

@@ -20,7 +20,10 @@ use duramen_promql::{
 use duramen_qos::Account;
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Entropy, MockClock, SystemClock};
-use duramen_source::{Error, HeadSnapshot, Heads, RetainedSource, Retention, SeriesSource, Views};
+use duramen_source::{
+    Columns, Error, HeadSnapshot, Heads, RetainedSource, Retention, SeriesRequest, SeriesSource,
+    Views,
+};
 use duramen_testkit::SimDisk;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -528,6 +531,30 @@ async fn samples_go_behind_their_rollups() {
         let answer = ask(&source, RollupChoice::default(), text, times).await;
         assert_near(&answer.unwrap(), expected, text);
     }
+
+    // The names are still there.
+    let request = SeriesRequest {
+        matchers: Arc::from([]),
+        range: TimeRange::new(0, DAY_MS).unwrap(),
+        columns: Columns::Labels,
+        batch_series_max: 100,
+        reads: Arc::default(),
+    };
+    for source in [&source, &retained] {
+        let instances = source.label_values(&request, "instance").await.unwrap();
+        assert_eq!(instances.len(), 6);
+        assert_eq!(source.label_names(&request).await.unwrap().len(), 2);
+        assert_eq!(source.summaries(&request).await.unwrap().len(), 6);
+    }
+
+    // Who wants samples is told that they are gone.
+    let samples = SeriesRequest {
+        columns: Columns::Samples,
+        ..request.clone()
+    };
+    let error = source.select(&samples).await.err().unwrap();
+    let why = error.source.to_string();
+    assert!(why.contains("samples of this time are gone"), "{why}");
 
     let refused = async |text: &str, choice| {
         let error = ask(&source, choice, text, times).await.unwrap_err();

@@ -80,6 +80,10 @@ pub struct Compact {
     #[arg(long, value_name = "FOLDER")]
     staging: Option<PathBuf>,
 
+    /// Makes no rollups.
+    #[arg(long)]
+    no_rollups: bool,
+
     /// The memory that a merge may take.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     memory: usize,
@@ -171,6 +175,7 @@ impl Compact {
             clock,
             folder: &folder,
             memory_bytes: self.memory,
+            rollups: !self.no_rollups,
         };
 
         let worked = worker::run(&settings.config, tools).await;
@@ -313,7 +318,7 @@ impl Compact {
         };
 
         let executor = Executor::new(bucket, manifests, staging, Arc::clone(clock), options);
-        let compactor = Compactor::new(executor, Policy::default());
+        let compactor = Compactor::new(executor, Policy::with_rollups(!self.no_rollups));
         compactor.claiming(claims, ClaimWhen::Always)
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn start(
     );
 
     let rounds = Rounds {
-        compactor: compactor(shared, executor),
+        compactor: compactor(shared, config, executor),
         register: Arc::clone(&shared.register),
         limits: shared.limits(),
         settings: RoundSettings {
@@ -97,10 +97,10 @@ pub(crate) fn start(
 }
 
 /// The compactor of a server. Workers may run beside it, and then it claims its jobs.
-fn compactor(shared: &Shared, executor: Executor) -> Compactor {
+fn compactor(shared: &Shared, config: &Config, executor: Executor) -> Compactor {
     let worker = Worker::new(shared.bucket.clone(), &*shared.clock);
     let claims = Claims::new(shared.bucket.clone(), worker, Arc::clone(&shared.clock));
-    let compactor = Compactor::new(executor, Policy::default());
+    let compactor = Compactor::new(executor, Policy::with_rollups(config.compact.rollups));
 
     compactor.claiming(claims, ClaimWhen::OthersMerge)
 }

@@ -31,6 +31,8 @@ pub(crate) struct Tools<'a> {
     pub(crate) folder: &'a Path,
     /// The memory that a merge may take.
     pub(crate) memory_bytes: usize,
+    /// Whether days are rolled up.
+    pub(crate) rollups: bool,
 }
 
 /// Merges and collects until a signal ends the process. A merge that is given up leaves its inputs
@@ -167,7 +169,7 @@ impl Parts {
         );
 
         let claims = Claims::new(bucket.clone(), worker.clone(), Arc::clone(clock));
-        let compactor = Compactor::new(executor, Policy::default());
+        let compactor = Compactor::new(executor, Policy::with_rollups(tools.rollups));
 
         Ok(Self {
             manifests,

@@ -242,6 +242,7 @@ mod tests {
                     warnings: vec![],
                     infos: vec![],
                     stats,
+                    resolutions_ms: vec![],
                     memory,
                 },
                 &[],

@@ -79,6 +79,12 @@ pub(crate) const LOOKBACK_DELTA: Parameter = optional(
     Kind::Duration,
     "How far to look back for the newest sample of a series.",
 );
+pub(crate) const MAX_SOURCE_RESOLUTION: Parameter = optional(
+    "max_source_resolution",
+    Kind::Text,
+    "The longest buckets of rollups that may be read in place of samples: a duration such as `5m` or \
+     `1h`, `0s` for samples alone, or `auto` for any, also where they only approximate.",
+);
 pub(crate) const STATS: Parameter = optional(
     "stats",
     Kind::Choice(&["true", "all"]),

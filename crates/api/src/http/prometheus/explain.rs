@@ -272,6 +272,7 @@ mod tests {
             warnings: vec![],
             infos: vec![],
             stats: duramen_promql::QueryStats::default(),
+            resolutions_ms: vec![],
             memory: duramen_promql::AnswerMemory::default(),
         };
 

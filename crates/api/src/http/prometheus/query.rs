@@ -1,12 +1,15 @@
 //! The routes `query` and `query_range`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use duramen_model::TenantName;
 use duramen_promql::{Answer, QueryTimes};
-use duramen_query::{Answered, Partial, Query, QueryOptions};
+use duramen_query::{Answered, Partial, Query, QueryOptions, ResolutionMax};
+use duramen_settings::duration;
 
 use crate::http::answer::envelope::answer;
 use crate::http::answer::failure::Failure;
@@ -61,6 +64,9 @@ pub(crate) async fn range(
     .await
 }
 
+/// Names the resolutions of the rollups that an answer was made from.
+const RESOLUTION: HeaderName = HeaderName::from_static("x-duramen-resolution");
+
 /// Returns the start, end and step of a range.
 pub(crate) fn range_times(params: &Params) -> Result<QueryTimes, Failure> {
     let start_ms = params.required_time_ms("start")?;
@@ -106,11 +112,44 @@ async fn answered(
     evaluated.warnings.extend(deprecation);
 
     let stats = detail.render(&evaluated.stats, took);
-    answer(evaluated, &left_out, limit, stats.as_ref()).respond(state.recipient(tenant), turn)
+    let resolutions_ms = evaluated.resolutions_ms.clone();
+    let answer = answer(evaluated, &left_out, limit, stats.as_ref());
+    let response = answer.respond(state.recipient(tenant), turn)?;
+
+    Ok(with_resolutions(response, &resolutions_ms))
 }
 
 pub(crate) fn asked(params: &Params) -> Query {
     Query::new(params.get("query").unwrap_or(""))
+}
+
+/// Returns which rollups a request allows; `None` if it does not say.
+fn resolution(params: &Params) -> Result<Option<ResolutionMax>, Failure> {
+    let Some(text) = params.given("max_source_resolution") else {
+        return Ok(None);
+    };
+
+    if text == "auto" {
+        return Ok(Some(ResolutionMax::Any));
+    }
+
+    let why = |e| Failure::parameter("max_source_resolution", format!("{e}, and not auto"));
+    let ms = parse_duration_ms(text).map_err(why)?;
+    Ok(Some(ResolutionMax::Ms(ms.max(0))))
+}
+
+/// Adds a header that names the rollups which an answer was made from, if there are some.
+fn with_resolutions(mut response: Response, resolutions_ms: &[i64]) -> Response {
+    let text = |ms: &i64| duration::print(Duration::from_millis(ms.unsigned_abs()));
+    let texts: Vec<String> = resolutions_ms.iter().map(text).collect();
+
+    if let Ok(value) = HeaderValue::try_from(texts.join(", "))
+        && !texts.is_empty()
+    {
+        response.headers_mut().insert(RESOLUTION, value);
+    }
+
+    response
 }
 
 pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
@@ -132,5 +171,6 @@ pub(crate) fn options(params: &Params) -> Result<QueryOptions, Failure> {
         timeout,
         partial_response,
         as_of,
+        resolution: resolution(params)?,
     })
 }

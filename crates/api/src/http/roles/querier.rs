@@ -10,9 +10,9 @@ use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
     ANALYZE, AS_OF, END, EXPLAIN_END, EXPLAIN_FORMAT, EXPLAIN_START, EXPLAIN_STEP, LABEL_NAMES,
     LIMIT, LIMIT_FAMILIES, LIMIT_NUMBER, LIMIT_PER_METRIC, LIMIT_TOP, LOOKBACK_DELTA, MATCH,
-    MATCH_TARGET, METRIC, METRIC_NAME, PARTIAL_RESPONSE, QUERY, RANGE_END, RANGE_START, RECENT_END,
-    RECENT_START, RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME, SELECTOR, START, STATS,
-    STEP, TARGET_STATE, TIME, TIMEOUT,
+    MATCH_TARGET, MAX_SOURCE_RESOLUTION, METRIC, METRIC_NAME, PARTIAL_RESPONSE, QUERY, RANGE_END,
+    RANGE_START, RECENT_END, RECENT_START, RELABELED, RULE_TYPE, SCRAPE_POOL, SCRAPE_POOL_NAME,
+    SELECTOR, START, STATS, STEP, TARGET_STATE, TIME, TIMEOUT,
 };
 use crate::http::prometheus::{
     blocks, cardinality, empty_sets, exemplars, explain, metadata, query, syntax,
@@ -31,6 +31,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 TIMEOUT,
                 LIMIT,
                 LOOKBACK_DELTA,
+                MAX_SOURCE_RESOLUTION,
                 STATS,
                 PARTIAL_RESPONSE,
                 AS_OF,
@@ -46,6 +47,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 TIMEOUT,
                 LIMIT,
                 LOOKBACK_DELTA,
+                MAX_SOURCE_RESOLUTION,
                 STATS,
                 PARTIAL_RESPONSE,
                 AS_OF,
@@ -66,6 +68,7 @@ pub(crate) fn queries() -> Vec<Endpoint<Arc<QuerierState>>> {
                 EXPLAIN_FORMAT,
                 TIMEOUT,
                 LOOKBACK_DELTA,
+                MAX_SOURCE_RESOLUTION,
                 PARTIAL_RESPONSE,
                 AS_OF,
             ])

@@ -184,6 +184,7 @@ fn push(writer: &mut BlockWriter, random: &mut StdRng, labels: &Labels, kinds: u
         lives: &lives,
         histograms: &histograms,
         exemplars: &exemplars,
+        rollups: &[],
     };
 
     writer.push(labels, &contents).unwrap();
