@@ -4,14 +4,17 @@
 //! - The series: in order, each once, with the metric names between the bounds of the entry.
 //! - The samples of each series: decoded, in order of time, as many as the series file says, from
 //!   the first to the last time that it says.
+//! - The rows of a rollup: decoded, in order, each with times and values that go together.
 //! - Exemplars and metric families: decoded, as many as the entry says.
 
 use std::sync::Arc;
 
 use duramen_block::{
-    Block, BlockChecks, BlockSource, META_FILE, OpenOptions, SAMPLES_FILE, SERIES_FILE,
+    Block, BlockChecks, BlockSource, META_FILE, OpenOptions, ROLLUPS_FILE, SAMPLES_FILE,
+    SERIES_FILE,
 };
 use duramen_model::{BlockStats, FloatHistogram, Labels, METRIC_NAME, NameBounds, TimeRange};
+use duramen_source::rollup::row::RollupRow;
 use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesSummary};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
@@ -64,7 +67,13 @@ pub async fn audit(block: &MergeInput) -> Result<Audited, Error> {
     let summaries = source.summaries(&request).await?;
     check_order(&summaries)?;
 
-    let (samples, histograms) = read_samples(&source, &request, &summaries).await?;
+    let (samples, histograms) = match block.entry.resolution_ms {
+        None => read_samples(&source, &request, &summaries).await?,
+        Some(resolution_ms) => {
+            let rows = read_rollups(&source, &request, &summaries, resolution_ms).await?;
+            (rows, 0)
+        }
+    };
     let (exemplars, without_samples) = read_exemplars(&source, &request, &summaries).await?;
     let families = match stats.families {
         0 => 0,
@@ -182,6 +191,54 @@ async fn read_samples(
         None => Ok((floats, histograms)),
         Some(summary) => Err(fault(format!("{} was not read", summary.labels))),
     }
+}
+
+/// Reads the rows of all series of a rollup. Returns how many there are.
+async fn read_rollups(
+    source: &BlockSource,
+    request: &SeriesRequest,
+    summaries: &[SeriesSummary],
+    resolution_ms: i64,
+) -> Result<u64, Error> {
+    let mut batches = source.rollup_stream(request);
+    let mut known = summaries.iter();
+    let mut count = 0;
+
+    while let Some(batch) = batches.try_next().await? {
+        for (labels, rows) in batch.series() {
+            let summary = known.next().filter(|summary| summary.labels == labels);
+            let summary = summary.ok_or_else(|| {
+                fault(format!("{SERIES_FILE} has another series before {labels}"))
+            })?;
+
+            if let Some(what) = rollup_fault(rows, summary, resolution_ms) {
+                return Err(fault(format!("{ROLLUPS_FILE}: {what}: {labels}")));
+            }
+
+            count += rows.len() as u64;
+        }
+    }
+
+    match known.next() {
+        None => Ok(count),
+        Some(summary) => Err(fault(format!("{} was not read", summary.labels))),
+    }
+}
+
+/// Returns what is wrong with the rows of a series.
+fn rollup_fault(
+    rows: &[RollupRow],
+    summary: &SeriesSummary,
+    resolution_ms: i64,
+) -> Option<&'static str> {
+    if rows.len() as u64 != summary.floats {
+        return Some("a series has another number of rows than the series file says");
+    }
+    if !rows.is_sorted_by_key(RollupRow::place) {
+        return Some("the rows of a series are not in the order of time");
+    }
+
+    rows.iter().find_map(|row| row.fault(resolution_ms))
 }
 
 /// Compares the samples of one series with its row in the series file.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use duramen_block::{Block, BlockSetWriter, BlockSource, BlockWriter, OpenOptions, Sibling};
 use duramen_metrics::Counter;
-use duramen_model::{BlockEntry, BlockId, FamilyMetadata, TimeRange};
+use duramen_model::{BlockEntry, BlockId, Content, FamilyMetadata, TimeRange};
 use duramen_source::merge::exemplars::ExemplarMerge;
 use duramen_source::rollup::joined::joined;
 use duramen_source::{Columns, MergeSource, Reads, SeriesRequest, SeriesSource};
@@ -61,7 +61,7 @@ pub struct Merged {
     pub report: MergeReport,
 }
 
-/// Merges blocks of one tenant. `create` makes the writer of each block of the output, and its id.
+/// Merges blocks of one tenant: of samples, or rollups of one resolution. `create` makes the writer of each block of the output, and its id.
 ///
 /// A query over the outputs answers as a query over the inputs: series, samples, histograms and
 /// exemplars of all inputs, each once, without what the deletions of an input mean. If two inputs
@@ -83,10 +83,43 @@ pub async fn merge(
     reads: &Arc<Reads>,
     mut create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
 ) -> Result<Merged, Error> {
+    let is_rollup = |input: &MergeInput| !input.entry.rolled.is_empty();
+
+    if !inputs.is_empty() && inputs.iter().all(is_rollup) {
+        return merge_rollups(of_newest(inputs), options, reads, create).await;
+    }
+
     merge_into(inputs, &MergeTask::SAMPLES, options, reads, move |_| {
         create()
     })
     .await
+}
+
+/// Takes each day of the rollup that was made last of it.
+fn of_newest(inputs: Vec<MergeInput>) -> Vec<RollupInput> {
+    let mut newest: BTreeMap<i64, (BlockId, Content)> = BTreeMap::new();
+
+    for MergeInput { entry, .. } in &inputs {
+        for day in &entry.rolled {
+            let this = (entry.id, entry.content);
+            let known = newest.entry(day.start_ms).or_insert(this);
+            *known = (*known).max(this);
+        }
+    }
+
+    let taken = |entry: &BlockEntry| {
+        let days = entry.rolled.iter().map(|day| day.start_ms);
+        let is_newest = |day: &i64| newest.get(day).is_some_and(|(_, of)| *of == entry.content);
+        days.filter(is_newest).collect()
+    };
+
+    inputs
+        .into_iter()
+        .map(|input| RollupInput {
+            days: taken(&input.entry),
+            input,
+        })
+        .collect()
 }
 
 /// Does what [`merge`] does, and makes rollups in the same pass, as `task` says. The samples may be

@@ -161,8 +161,9 @@ impl Buffer {
         self.min.push(unless_same(row.min, row.first), exponent);
         self.max.push(unless_same(row.max, row.last), exponent);
         self.sum.push_sum(if_filled(row.sum), exponent);
+        // Not as a sum: what is left of a difference must not have its rounding errors.
         self.corrections
-            .push_sum(unless_same(row.corrections, 0.0), exponent);
+            .push(unless_same(row.corrections, 0.0), exponent);
 
         self.resets.push(row.resets.cast_signed());
         self.changes.push(row.changes.cast_signed());

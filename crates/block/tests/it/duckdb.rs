@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use duramen_block::WriterOptions;
+use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
 use duramen_model::{Exemplar, Labels, STALE_NAN};
+use duramen_source::rollup::row::roll_floats;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::fixture::{Series, sorted, write, write_with};
+use crate::fixture::{Series, disk, sorted, write, write_with};
 use crate::golden::{everything, families};
 use crate::round_trip::small;
 
@@ -253,6 +254,32 @@ fn blocks_of_the_page(dir: &Path) {
     );
 }
 
+/// Writes a block of rollups beside them.
+fn rollups_of_the_page(dir: &Path) {
+    let start = 1_700_000_000_000;
+    let samples = [
+        (start + 5_000, 10.0),
+        (start + 20_000, 40.0),
+        (start + 35_000, 5.0),
+        (start + 50_000, 20.0),
+        (start + 290_000, 30.0),
+        (start + 305_000, 45.0),
+    ];
+    let (ts, values): (Vec<i64>, Vec<f64>) = samples.into_iter().unzip();
+
+    let mut rows = Vec::new();
+    roll_floats(&ts, &values, 300_000, &mut rows);
+
+    let labels = [("__name__", "requests_total"), ("instance", "a:9100")];
+    let labels = Labels::from_pairs(labels).unwrap();
+    let dir = dir.join("block=01HF7YAT02M6W4X0Z6Q3J5V8R2");
+    let mut writer = BlockWriter::create(&disk(), &dir, WriterOptions::default()).unwrap();
+    writer
+        .push(&labels, &SeriesContents::rollups(&rows))
+        .unwrap();
+    writer.finish().unwrap();
+}
+
 /// What the page's statements return whose results it does not show: the number of rows, and the
 /// last three.
 const OTHERS: &str = "\
@@ -291,6 +318,7 @@ fn duckdb_runs_each_statement_of_the_page() {
         .join("t/01HF7YAT00000000000000TENA/blocks");
     std::fs::create_dir_all(&blocks).unwrap();
     blocks_of_the_page(&blocks);
+    rollups_of_the_page(&blocks);
 
     let run = |folder: &Path, query: &str| {
         let script = format!(
@@ -321,7 +349,7 @@ for row in [answer.columns, *answer.fetchall()]:
         }
     }
 
-    assert_eq!(shown, 2);
+    assert_eq!(shown, 3);
     assert_eq!(others.join("\n"), OTHERS);
 
     let (_, rest) = README.split_once("```sql\n").unwrap();

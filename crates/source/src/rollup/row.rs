@@ -51,6 +51,51 @@ impl RollupRow {
         spans.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
     }
 
+    /// Returns what no samples of a bucket can come to.
+    pub fn fault(&self, resolution_ms: i64) -> Option<&'static str> {
+        let holds = |ts_ms: i64| bucket_end(ts_ms, resolution_ms) == self.end_ms;
+        let before_last_ms = self.before_last_ms.unwrap_or(self.first_ms);
+        let has_floats = self.count > 0;
+
+        let faults = [
+            (
+                self.end_ms % resolution_ms != 0,
+                "a bucket does not end at a multiple of the resolution",
+            ),
+            (
+                has_floats && !(holds(self.first_ms) && holds(self.last_ms)),
+                "a time is outside of its bucket",
+            ),
+            (
+                self.stale_ms.is_some_and(|ts_ms| !holds(ts_ms)),
+                "a stale marker is outside of its bucket",
+            ),
+            (
+                has_floats && !(self.first_ms <= before_last_ms && before_last_ms <= self.last_ms),
+                "the times of a bucket do not ascend",
+            ),
+            (
+                (self.count > 1) != self.before_last_ms.is_some(),
+                "a bucket of several samples lacks a time, or one of one has too many",
+            ),
+            (
+                self.min > self.max,
+                "the smallest value of a bucket is above its largest",
+            ),
+            (
+                self.resets.max(self.changes) >= self.count.max(1),
+                "a bucket has more steps than samples",
+            ),
+            (
+                !has_floats && self.histograms == 0 && self.stale_ms.is_none(),
+                "a bucket is of nothing",
+            ),
+        ];
+
+        let found = faults.into_iter().find(|(is_broken, _)| *is_broken);
+        found.map(|(_, what)| what)
+    }
+
     /// Where the row stands among the rows of its series.
     pub fn place(&self) -> (i64, i64) {
         let first_ms = self.span_ms().map_or(self.end_ms, |(first_ms, _)| first_ms);
