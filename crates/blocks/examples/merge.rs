@@ -1,4 +1,5 @@
-//! Measures a merge: twelve blocks of two hours become one block of a day.
+//! Measures a merge: twelve blocks of two hours become one block of a day, without rollups and
+//! with them.
 //!
 //! `cargo run --release -p duramen-blocks --example merge -- [SERIES]`. Each of 2,000 series (or
 //! SERIES) has a sample every 15 s. Most are integers that count up; one in twenty is a float with
@@ -15,8 +16,10 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
-use duramen_blocks::{MergeInput, MergeOptions, merge};
-use duramen_model::{BlockEntry, BlockId, Content, Labels, Order, OrderRange, TenantId, WriterId};
+use duramen_blocks::{MergeInput, MergeOptions, MergeTask, RollupTask, merge_into};
+use duramen_model::{
+    BlockEntry, BlockId, Content, Labels, Order, OrderRange, RolledDay, TenantId, WriterId,
+};
 use duramen_runtime::{Disk, RealDisk};
 use duramen_source::{Read, Reads};
 use object_store::local::LocalFileSystem;
@@ -152,15 +155,22 @@ async fn main() {
         .map(|window| write(&root, window, &mut senders, &mut random))
         .collect();
 
+    for rollups in [false, true] {
+        measure(&root, inputs.clone(), series, rollups).await;
+    }
+}
+
+/// Merges the inputs, and makes rollups in the same pass if they are wanted.
+async fn measure(root: &FilePath, inputs: Vec<MergeInput>, series: usize, rollups: bool) {
     let before = cpu_seconds();
     let peak_before = peak_mib();
     let reads = Arc::new(Reads::default());
-    let mut next = 100;
+    let mut next = if rollups { 200 } else { 100 };
 
     let create = {
-        let root = root.clone();
+        let root = root.to_owned();
 
-        move || {
+        move |_| {
             next += 1;
             let id = BlockId(Ulid(next));
             let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -170,7 +180,19 @@ async fn main() {
         }
     };
 
-    let merged = merge(inputs, &MergeOptions::default(), &reads, create)
+    let contents = inputs.iter().map(|input| input.entry.content);
+    let task = MergeTask {
+        writes_samples: true,
+        rollups: rollups.then(|| RollupTask {
+            day: RolledDay {
+                start_ms: 0,
+                contents: vec![Content::of_merge(contents)],
+            },
+            resolutions_ms: vec![300_000, 3_600_000],
+        }),
+    };
+
+    let merged = merge_into(inputs, &task, &MergeOptions::default(), &reads, create)
         .await
         .unwrap();
 
@@ -192,6 +214,19 @@ async fn main() {
         reads.get(Read::Gets),
         reads.get(Read::GetBytes) as f64 / f64::from(1 << 20)
     );
+
+    for block in &merged.blocks {
+        if let Some(resolution_ms) = block.entry.resolution_ms {
+            let stats = &block.entry.stats;
+            println!(
+                "rollup of {} min: {:.3} bytes a sample, {:.2} a row",
+                resolution_ms / 60_000,
+                stats.bytes() as f64 / samples,
+                stats.bytes() as f64 / stats.samples as f64
+            );
+        }
+    }
+
     println!(
         "resident at most: {peak_before} MiB before, {} MiB after",
         peak_mib()

@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 
 use crate::cut::{Cut, Hidden, without};
 use crate::presence::PresenceStream;
-use crate::rollup::hidden::retained;
+use crate::rollup::hidden::filtered;
 use crate::rollup::{Coverage, RollupStream};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
@@ -332,6 +332,8 @@ impl SeriesSource for RetainedSource {
     ) -> Result<RollupStream, Error> {
         let rows = self.source.rollups(request, resolution_ms).await?;
         let retention = Arc::clone(&self.retention);
-        Ok(retained(rows, retention, resolution_ms))
+        Ok(filtered(rows, move |labels, row| {
+            row.end_ms < retention.rollups_kept_from_ms(labels.encoded(), resolution_ms)
+        }))
     }
 }

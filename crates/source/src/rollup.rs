@@ -7,7 +7,7 @@
 //! - [`batch`]: series with their rows.
 //! - [`made`]: rows that are made of the samples of a source while they are read.
 //! - [`joined`]: the rows of several sources of different times as one stream.
-//! - [`hidden`]: rows without those that deletions and retention hide.
+//! - [`hidden`]: rows without those that deletions hide, or that are of other days.
 
 pub mod batch;
 pub mod hidden;

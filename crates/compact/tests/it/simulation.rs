@@ -29,7 +29,7 @@ use tokio::sync::Mutex;
 use ulid::Ulid;
 
 use crate::entries::{DAY_MS, HOUR_MS};
-use crate::store::{Answer, Process, TENANT, orphans, query, written};
+use crate::store::{Answer, Process, TENANT, check_rollups, orphans, query, written};
 
 const START_MS: i64 = 20_000 * DAY_MS;
 const AGE: Duration = Duration::from_hours(24);
@@ -118,6 +118,7 @@ struct Stats {
     queries: u64,
     snapshots: u64,
     merged: u64,
+    rolled: u64,
     horizons: u64,
 }
 
@@ -216,7 +217,13 @@ impl World {
     }
 
     fn worker(&mut self, number: u64, bucket: Bucket, clock: &Arc<MockClock>) -> Process {
-        let mut process = Process::new(&bucket, number, clock.now_ms(), Policy::default(), 100);
+        let mut process = Process::new(
+            &bucket,
+            number,
+            clock.now_ms(),
+            Policy::with_rollups(true),
+            100,
+        );
         self.clocks.push(Arc::clone(&process.clock));
 
         let worker = Worker::new(bucket.clone(), &**clock);
@@ -408,7 +415,9 @@ impl World {
         orphans(&self.observer.bucket, &state).await;
 
         // What is in blocks is there once.
-        let in_blocks: u64 = state.blocks.values().map(|entry| entry.stats.samples).sum();
+        let raw = state.blocks.values();
+        let raw = raw.filter(|entry| entry.resolution_ms.is_none());
+        let in_blocks: u64 = raw.map(|entry| entry.stats.samples).sum();
         let flushed = self.flushed(&state);
         assert_eq!(in_blocks, flushed.len() as u64);
     }
@@ -472,6 +481,7 @@ impl World {
         let state = self.observer.state().await;
         let found = query(&self.observer.bucket, &state).await;
         assert_eq!(found, self.acknowledged);
+        check_rollups(&self.observer.bucket, &state, &found).await;
         assert_eq!(orphans(&self.observer.bucket, &state).await, 0);
 
         let bucket = &self.observer.bucket;
@@ -488,6 +498,11 @@ impl World {
             .blocks
             .values()
             .map(|entry| u64::from(entry.level > 0))
+            .sum();
+        self.stats.rolled = state
+            .blocks
+            .values()
+            .map(|entry| u64::from(!entry.rolled.is_empty()))
             .sum();
         self.stats.horizons = u64::from(state.horizon.is_some());
         self.stats
@@ -659,6 +674,7 @@ fn part(part: u64) {
         all.queries += stats.queries;
         all.snapshots += stats.snapshots;
         all.merged += stats.merged;
+        all.rolled += stats.rolled;
         all.horizons += stats.horizons;
     }
 
@@ -668,6 +684,7 @@ fn part(part: u64) {
         all.queries,
         all.snapshots,
         all.merged,
+        all.rolled,
         all.horizons,
     ];
 

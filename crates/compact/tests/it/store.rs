@@ -1,6 +1,6 @@
 //! A tenant in a bucket: flushes, workers, and what a query over its live blocks finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +9,17 @@ use duramen_blocks::{Blocks, MemoryBlock, MergeOptions, Publisher, Staging};
 use duramen_bucket::{Bucket, Tenants, WriterIdentity, keys};
 use duramen_compact::{Compactor, Executor, Metrics, Policy, RoundSettings, RoundState, Rounds};
 use duramen_limits::LimitsHandle;
-use duramen_manifest::{Commit, Flushed, Manifests, State};
+use duramen_manifest::rollups::raw_contents;
+use duramen_manifest::{Commit, Flushed, Manifests, RolledDays, State};
 use duramen_metrics::Counter;
 use duramen_model::{
-    BlockEntry, BlockId, Content, Incarnation, Labels, Order, TenantId, TenantName, TimeRange,
-    WriterId,
+    BlockEntry, BlockId, Content, Incarnation, Labels, Order, RolledDay, TenantId, TenantName,
+    TimeRange, WriterId,
 };
 use duramen_qos::Account;
 use duramen_runtime::{Clock, Entropy, MockClock};
+use duramen_source::rollup::hidden::of_days;
+use duramen_source::rollup::row::{RollupRow, roll_floats};
 use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
 use duramen_testkit::SimDisk;
 use futures::TryStreamExt;
@@ -176,7 +179,8 @@ pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
     let blocks = Blocks::new(bucket.clone(), 1 << 20, 1000, Account::unbounded());
     let mut parts = Vec::new();
 
-    for entry in state.blocks.values() {
+    let raw = state.blocks.values();
+    for entry in raw.filter(|entry| entry.resolution_ms.is_none()) {
         let source = blocks
             .source(TENANT, entry, &Reads::default())
             .await
@@ -188,17 +192,9 @@ pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
         });
     }
 
-    let request = SeriesRequest {
-        matchers: Arc::new([]),
-        range: TimeRange::ALL,
-        columns: Columns::Everything,
-        batch_series_max: SeriesRequest::BATCH_SERIES,
-        reads: Arc::default(),
-    };
-
     let merged = MergeSource::new(parts, Counter::default());
     let batches: Vec<_> = merged
-        .select(&request)
+        .select(&everything())
         .await
         .unwrap()
         .try_collect()
@@ -221,6 +217,70 @@ pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
     }
 
     found
+}
+
+/// Asserts that rollups which stand for a day have what its samples come to. `samples` are those of
+/// the state.
+pub(crate) async fn check_rollups(bucket: &Bucket, state: &State, samples: &Answer) {
+    let blocks = Blocks::new(bucket.clone(), 1 << 20, 1000, Account::unbounded());
+    let raw = raw_contents(state.blocks.values());
+
+    for resolution_ms in Policy::ROLLUPS_MS {
+        let rolled = RolledDays::of(state.blocks.values(), &raw, resolution_ms, |_| true);
+
+        for (day_ms, of_day) in rolled.days {
+            let mut found = Vec::new();
+
+            for entry in of_day {
+                let reads = Reads::default();
+                let source = blocks.source(TENANT, &entry, &reads).await.unwrap();
+                let rows = source.rollup_stream(&everything());
+                let rows = of_days(rows, BTreeSet::from([day_ms]));
+                let batches: Vec<_> = rows.try_collect().await.unwrap();
+
+                for batch in &batches {
+                    let series = batch.series().map(|(labels, rows)| (labels, rows.to_vec()));
+                    found.extend(series);
+                }
+            }
+
+            assert_eq!(found, rolled_up(samples, day_ms, resolution_ms), "{day_ms}");
+        }
+    }
+}
+
+/// What the samples of a day come to.
+fn rolled_up(samples: &Answer, day_ms: i64, resolution_ms: i64) -> Vec<(Labels, Vec<RollupRow>)> {
+    let mut series: BTreeMap<u8, (Vec<i64>, Vec<f64>)> = BTreeMap::new();
+    let end_ms = day_ms + RolledDay::LENGTH_MS;
+
+    for ((name, ts_ms), value) in samples {
+        if (day_ms..end_ms).contains(ts_ms) {
+            let (times, values) = series.entry(*name).or_default();
+            times.push(*ts_ms);
+            values.push(f64::from_bits(*value));
+        }
+    }
+
+    let rolled = series.into_iter().map(|(name, (times, values))| {
+        let mut rows = Vec::new();
+        roll_floats(&times, &values, resolution_ms, &mut rows);
+        (labels(name), rows)
+    });
+
+    let mut rolled: Vec<_> = rolled.collect();
+    rolled.sort_by(|(a, _), (b, _)| a.cmp_in_block(b));
+    rolled
+}
+
+fn everything() -> SeriesRequest {
+    SeriesRequest {
+        matchers: Arc::new([]),
+        range: TimeRange::ALL,
+        columns: Columns::Everything,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::default(),
+    }
 }
 
 /// Asserts that the objects of all live blocks are in the bucket. Returns how many blocks lie there

@@ -1,4 +1,4 @@
-//! Rows without those that deletions and retention hide. A row is hidden as a whole.
+//! Rows without those that are hidden, each as a whole.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use duramen_model::deletion::{ValueOp, ValueTest};
 use duramen_model::{Deletion, Labels, RolledDay};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::retained::Retention;
 use crate::rollup::RollupStream;
 use crate::rollup::batch::RollupBatch;
 use crate::rollup::row::RollupRow;
@@ -42,15 +41,6 @@ fn may_pass(test: ValueTest, row: &RollupRow) -> bool {
     }
 }
 
-/// Returns the rows that `retention` still keeps of rollups of this resolution.
-pub fn retained(rows: RollupStream, retention: Arc<Retention>, resolution_ms: i64) -> RollupStream {
-    let is_old = move |labels: &Labels, row: &RollupRow| {
-        row.end_ms < retention.rollups_kept_from_ms(labels.encoded(), resolution_ms)
-    };
-
-    filtered(rows, is_old)
-}
-
 /// Returns the rows of the samples of these days, given by their starts. No row has samples of two
 /// days: rollups are made of one day after the other.
 pub fn of_days(rows: RollupStream, days: BTreeSet<i64>) -> RollupStream {
@@ -63,7 +53,8 @@ pub fn of_days(rows: RollupStream, days: BTreeSet<i64>) -> RollupStream {
     filtered(rows, is_other)
 }
 
-fn filtered(
+/// Returns the rows that are not hidden.
+pub(crate) fn filtered(
     rows: RollupStream,
     is_hidden: impl Fn(&Labels, &RollupRow) -> bool + Send + 'static,
 ) -> RollupStream {
