@@ -14,6 +14,7 @@ use duramen_block::{
     SERIES_FILE,
 };
 use duramen_model::{BlockStats, FloatHistogram, Labels, METRIC_NAME, NameBounds, TimeRange};
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::row::RollupRow;
 use duramen_source::{Columns, Reads, SeriesBatch, SeriesRequest, SeriesSource, SeriesSummary};
 use futures::{StreamExt, TryStreamExt};
@@ -200,7 +201,7 @@ async fn read_rollups(
     summaries: &[SeriesSummary],
     resolution_ms: i64,
 ) -> Result<u64, Error> {
-    let mut batches = source.rollup_stream(request);
+    let mut batches = source.rollup_stream(request, RowParts::ALL);
     let mut known = summaries.iter();
     let mut count = 0;
 

@@ -13,7 +13,7 @@ use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
 use duramen_source::rollup::made::made;
 use duramen_source::{
     Columns, Coverage, Error, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, WantedRollups,
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -241,10 +241,10 @@ impl SeriesSource for StagedSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }
 

@@ -12,11 +12,12 @@ use duramen_model::{AsOf, BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeR
 use duramen_source::rollup::hidden::{of_days, without_deleted};
 use duramen_source::rollup::joined::joined;
 use duramen_source::rollup::made::made;
-use duramen_source::rollup::uncovered;
+use duramen_source::rollup::{RowParts, uncovered};
 use duramen_source::{
     Columns, Coverage, Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut,
     MaskedSource, MergeSource, Part, PresenceStream, Read, Reads, RollupStream, SeriesExemplars,
     SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
+    WantedRollups,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -313,6 +314,7 @@ impl StorageView {
         moment: &TenantMoment,
         parts: Vec<RollupPart>,
         request: &SeriesRequest,
+        wanted: RowParts,
     ) -> Result<Vec<RollupStream>, Error> {
         let reads = &request.reads;
         reads.share_gets(&self.gets);
@@ -336,7 +338,7 @@ impl StorageView {
                     false => error,
                 })?;
 
-                let rows = of_days(source.rollup_stream(request), days);
+                let rows = of_days(source.rollup_stream(request, wanted), days);
                 Ok(masks.over_rollup(&entry, rows))
             }
         };
@@ -673,16 +675,16 @@ impl SeriesSource for StorageView {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let mut streams = Vec::new();
 
         for moment in &self.tenants {
             let rollups = self.rollups_of(moment);
-            let parts = rollups.parts(resolution_ms, request.range);
-            streams.extend(self.rolled(moment, parts, request).await?);
+            let parts = rollups.parts(wanted.resolution_ms, request.range);
+            streams.extend(self.rolled(moment, parts, request, wanted.parts).await?);
 
-            let covered = rollups.covered(resolution_ms, request.range);
+            let covered = rollups.covered(wanted.resolution_ms, request.range);
             for range in uncovered(request.range, &covered) {
                 let request = SeriesRequest {
                     range,
@@ -690,7 +692,7 @@ impl SeriesSource for StorageView {
                     ..request.clone()
                 };
                 let samples = self.samples(&request).await?.select(&request).await?;
-                streams.push(made(samples, range, resolution_ms));
+                streams.push(made(samples, range, wanted.resolution_ms));
             }
         }
 

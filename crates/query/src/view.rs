@@ -8,7 +8,7 @@ use duramen_model::{AsOf, FamilyMetadata, TenantId};
 use duramen_source::{
     Coverage, Error, LeftOut, PresenceStream, RetainedSource, Retention, RollupStream,
     SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
-    Views,
+    Views, WantedRollups,
 };
 use tokio::sync::OnceCell;
 
@@ -134,8 +134,8 @@ impl SeriesSource for RequestView {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
-        self.view().await?.rollups(request, resolution_ms).await
+        self.view().await?.rollups(request, wanted).await
     }
 }

@@ -174,11 +174,17 @@ pub fn create_dir_all_synced(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
 
-    match disk.create_dir(path) {
+    let created = match disk.create_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             create_dir_all_synced(disk, parent.ok_or(e)?)?;
-            create_dir_all_synced(disk, path)
+            // The parent is there now, so who says "not found" again means something else: a link
+            // that leads nowhere, or a file system that makes no folders.
+            disk.create_dir(path)
         }
+        created => created,
+    };
+
+    match created {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => disk.sync_dir(parent.unwrap_or_else(|| Path::new("."))),
     }

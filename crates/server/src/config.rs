@@ -4,10 +4,12 @@
 //! `DURAMEN_FLUSH_INTERVAL`. The comments of the fields are the texts of `--help` and of
 //! `docs/reference/config.md`.
 
+mod address;
 mod cache_engine;
 mod cors_origin;
 mod features;
 mod layers;
+mod log_level;
 mod memory;
 mod print;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
+pub(crate) use layers::unknown_variables;
 use serde::{Deserialize, Serialize};
 
 /// All settings of a process. The limits of tenants are in the limits file.
@@ -51,7 +54,6 @@ pub struct Config {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -69,7 +71,6 @@ pub struct Config {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -88,7 +89,8 @@ pub struct Config {
 
     /// The level of the log: error, warn, info, debug, trace, or a filter such as
     /// `info,duramen_ingest=debug`. More detail than info costs time in every request.
-    #[arg(id = "log_level", value_name = "LEVEL")]
+    #[arg(id = "log_level", value_name = "LEVEL", value_parser = log_level::parse)]
+    #[serde(deserialize_with = "log_level::deserialize")]
     pub log_level: String,
 
     /// Features that Prometheus has behind `--enable-feature`, by its names and separated by
@@ -125,9 +127,11 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// The address for HTTP. There is no TLS and no authentication: clients on other machines
-    /// should come through a proxy.
-    #[arg(id = "http.listen", value_name = "ADDRESS:PORT")]
+    /// The address for HTTP: an IP address or `localhost`, and a port. Without an address, such as
+    /// `:7480`, all addresses of the machine. There is no TLS and no authentication: clients on other
+    /// machines should come through a proxy.
+    #[arg(id = "http.listen", value_name = "ADDRESS:PORT", value_parser = address::parse)]
+    #[serde(deserialize_with = "address::deserialize")]
     pub listen: SocketAddr,
 
     /// The origins whose pages may call the API from a browser: a regex over the whole origin, such
@@ -142,7 +146,6 @@ pub struct HttpConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -156,7 +159,6 @@ pub struct HttpConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -176,7 +178,6 @@ pub struct HttpConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -322,7 +323,6 @@ pub struct BucketConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -409,7 +409,6 @@ pub struct CompactConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]
@@ -423,7 +422,6 @@ pub struct CompactConfig {
         value_name = "BOOL",
         action = ArgAction::Set,
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
     )]

@@ -28,17 +28,25 @@ pub struct AllocatorSettings(*const c_char);
 // SAFETY: the pointer leads to a constant, which nobody writes.
 unsafe impl Sync for AllocatorSettings {}
 
-fn main() -> ExitCode {
-    let command = Settings::load(std::env::args_os());
-    duramen_server::logging::init(
-        command
-            .as_ref()
-            .map_or("info", |command| command.log_level()),
-    );
+/// The exit code for settings and arguments that are wrong. What goes wrong later ends with 1.
+const WRONG_SETTINGS: u8 = 2;
 
-    let ended = command.and_then(|command| command.run());
-    ended.unwrap_or_else(|error| {
-        tracing::error!(error = format!("{error:#}"), "duramen stops");
-        ExitCode::FAILURE
-    })
+fn main() -> ExitCode {
+    let command = match Settings::load(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => return told(&error, ExitCode::from(WRONG_SETTINGS)),
+    };
+
+    duramen_server::logging::init(command.log_level());
+
+    command
+        .run()
+        .unwrap_or_else(|error| told(&error, ExitCode::FAILURE))
+}
+
+/// Says why the process ends, in the form that all of its commands have.
+#[expect(clippy::print_stderr, reason = "for whoever has started the process")]
+fn told(error: &anyhow::Error, code: ExitCode) -> ExitCode {
+    eprintln!("error: {error:#}");
+    code
 }

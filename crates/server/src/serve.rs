@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::HttpConfig;
 use crate::config::settings::Settings;
+use crate::config::{HttpConfig, unknown_variables};
 use crate::roles::{Basics, System};
 use crate::{signals, welcome};
 
@@ -49,6 +49,10 @@ async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Resu
         warn!("{text}");
     }
 
+    for name in unknown_variables() {
+        warn!("{name} is set in the environment, and there is no such setting: is it misspelt?");
+    }
+
     let tasks = Tasks::default();
     let basics = Basics::new(&settings.config);
     let shutdown = tasks.shutdown();
@@ -59,6 +63,13 @@ async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Resu
     let address = listeners.public.local_addr()?;
     let starting = Arc::new(Edges::new(&basics));
     let serving = basics.serving(&settings.config);
+
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        settings = settings.changed(),
+        "duramen starts"
+    );
 
     let answering = {
         let starting = Arc::clone(&starting);

@@ -57,6 +57,10 @@ fn own_metrics(system: &System, url: &str) -> String {
     };
 
     let interval = system.config.self_scrape_interval;
+    if interval.is_zero() {
+        return "It does not keep its own metrics (self_scrape_interval is 0)".to_owned();
+    }
+
     format!(
         "Ask it something (it keeps its own metrics, the first within {interval:?}):\n  \
          curl -s{header} '{url}/api/v1/query?query=up'"

@@ -11,7 +11,7 @@ use crate::cut::{Cut, Hidden, is_left, without};
 use crate::merge::exemplars::ExemplarStream;
 use crate::presence::PresenceStream;
 use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream};
+use crate::rollup::{Coverage, RollupStream, WantedRollups};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -269,9 +269,9 @@ impl SeriesSource for MaskedSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }

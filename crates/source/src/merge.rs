@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::merge::series::SeriesMerge;
 use crate::presence::PresenceStream;
 use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream};
+use crate::rollup::{Coverage, RollupStream, WantedRollups};
 use crate::undecoded::{UndecodedStream, decoded};
 use crate::{
     Columns, Error, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -228,10 +228,10 @@ impl SeriesSource for MergeSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }
 

@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use crate::cut::{Cut, Hidden, without};
 use crate::presence::PresenceStream;
 use crate::rollup::hidden::filtered;
-use crate::rollup::{Coverage, RollupStream};
+use crate::rollup::{Coverage, RollupStream, WantedRollups};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -328,12 +328,12 @@ impl SeriesSource for RetainedSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
-        let rows = self.source.rollups(request, resolution_ms).await?;
+        let rows = self.source.rollups(request, wanted).await?;
         let retention = Arc::clone(&self.retention);
         Ok(filtered(rows, move |labels, row| {
-            row.end_ms < retention.rollups_kept_from_ms(labels.encoded(), resolution_ms)
+            row.end_ms < retention.rollups_kept_from_ms(labels.encoded(), wanted.resolution_ms)
         }))
     }
 }

@@ -26,6 +26,49 @@ use batch::RollupBatch;
 /// Batches of series with their rows, in the order of a block. Each series comes once.
 pub type RollupStream = Pin<Box<dyn Stream<Item = Result<RollupBatch, Error>> + Send>>;
 
+/// Which rows of rollups are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedRollups {
+    pub resolution_ms: i64,
+    pub parts: RowParts,
+}
+
+/// Which parts of a row are used: besides its end, its number of floats and of histograms, and the
+/// times of the first float and of the last two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowParts {
+    /// The first and the last value.
+    pub ends: bool,
+    /// The smallest and the largest value.
+    pub extremes: bool,
+    pub sum: bool,
+    pub corrections: bool,
+    /// The numbers of resets and changes.
+    pub steps: bool,
+    /// The time of the stale marker.
+    pub stale: bool,
+}
+
+impl RowParts {
+    pub const ALL: Self = Self {
+        ends: true,
+        extremes: true,
+        sum: true,
+        corrections: true,
+        steps: true,
+        stale: true,
+    };
+
+    pub const NONE: Self = Self {
+        ends: false,
+        extremes: false,
+        sum: false,
+        corrections: false,
+        steps: false,
+        stale: false,
+    };
+}
+
 /// Which times a source can answer from rollups of one resolution, and from which it has nothing
 /// else any more.
 #[derive(Clone, Debug, PartialEq, Eq)]

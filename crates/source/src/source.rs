@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::presence::PresenceStream;
 use crate::request::{Columns, SeriesRequest};
 use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream};
+use crate::rollup::{Coverage, RollupStream, WantedRollups};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::walk;
 
@@ -105,13 +105,14 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// The rows of the series that pass all matchers, of the resolution, in the order of a block:
     /// those of rollups where there are some, and elsewhere rows that are made of the samples. They
     /// stand for all floats in the range. A row whose bucket the range cuts may stand for floats
-    /// outside of it, too. `columns` and `batch_series_max` of the request are ignored.
+    /// outside of it, too. Only the parts that are wanted need be there, the others may be 0.
+    /// `columns` and `batch_series_max` of the request are ignored.
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }

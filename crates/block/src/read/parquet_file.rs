@@ -174,6 +174,33 @@ impl RowsFile {
         &self,
         file: &SparseFile,
         groups: &[GroupRows],
+        visit: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), Error> {
+        let schema = self.file.parsed.file_metadata().schema_descr();
+        let all: Vec<usize> = (self.first_leaf()..schema.num_columns()).collect();
+        self.decode_leaves(file, groups, &all, visit)
+    }
+
+    /// Does what [`RowsFile::decode`] does with the columns of these names alone.
+    pub(crate) fn decode_columns(
+        &self,
+        file: &SparseFile,
+        groups: &[GroupRows],
+        names: &[&str],
+        visit: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), Error> {
+        let schema = self.file.parsed.file_metadata().schema_descr();
+        let columns = schema.columns().iter().enumerate();
+        let wanted = columns.filter(|(_, column)| names.contains(&column.name()));
+        let leaves: Vec<usize> = wanted.map(|(leaf, _)| leaf).collect();
+        self.decode_leaves(file, groups, &leaves, visit)
+    }
+
+    fn decode_leaves(
+        &self,
+        file: &SparseFile,
+        groups: &[GroupRows],
+        leaves: &[usize],
         mut visit: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
     ) -> Result<(), Error> {
         let failed = |e: ParquetError| Error::decode(&self.file.remote.key, e);
@@ -194,10 +221,7 @@ impl RowsFile {
             let builder =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), arrow.clone())
                     .with_row_groups(vec![wanted.group])
-                    .with_projection(ProjectionMask::leaves(
-                        schema,
-                        self.first_leaf()..schema.num_columns(),
-                    ))
+                    .with_projection(ProjectionMask::leaves(schema, leaves.iter().copied()))
                     .with_row_selection(selection)
                     .with_batch_size(rows.max(1));
 

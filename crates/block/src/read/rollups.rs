@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, Float64Array, Int8Array, Int64Array, RecordBatch, TimestampMillisecondArray,
 };
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::batch::{BATCH_ROWS, RollupBatch};
 use duramen_source::rollup::row::RollupRow;
 use duramen_source::{Read, SeriesRequest};
@@ -26,6 +27,7 @@ pub(crate) fn stream(
     block: Arc<Block>,
     file: Arc<SeriesFile>,
     request: SeriesRequest,
+    parts: RowParts,
 ) -> impl Stream<Item = Result<RollupBatch, Error>> + Send {
     let request = Arc::new(SeriesRequest {
         batch_series_max: BATCH_ROWS,
@@ -46,7 +48,7 @@ pub(crate) fn stream(
                 let batch = batch?;
                 let series = batch.rows.len() as u64;
                 request.reads.add(Read::SeriesFound, series);
-                fetch(&block, &batch, &request).await
+                fetch(&block, &batch, &request, parts).await
             }
         })
         .buffered(READ_AHEAD);
@@ -59,6 +61,7 @@ async fn fetch(
     block: &Block,
     batch: &Batch,
     request: &SeriesRequest,
+    parts: RowParts,
 ) -> Result<RollupBatch, Error> {
     let ranges = batch.rows.iter().map(|rows| rows.samples.clone());
     let Some((file, groups)) = groups_of(block, block.rollups.as_ref(), ranges)? else {
@@ -72,7 +75,10 @@ async fn fetch(
 
     let bytes = file.fetch_groups(&groups, &request.reads).await?;
     let mut rows = Vec::with_capacity(rows_max);
-    file.decode(&bytes, &groups, |batch| append(batch, &mut rows))?;
+    let columns = columns(parts);
+    file.decode_columns(&bytes, &groups, &columns, |batch| {
+        append(batch, parts, &mut rows)
+    })?;
 
     let mut rows = rows.into_iter();
     let mut out = RollupBatch::default();
@@ -88,134 +94,236 @@ async fn fetch(
     Ok(out)
 }
 
-/// Appends all rows of `batch`.
-fn append(batch: &RecordBatch, out: &mut Vec<RollupRow>) -> Decoded<()> {
-    let columns = Columns::of(batch)?;
+/// The columns that have these parts.
+fn columns(parts: RowParts) -> Vec<&'static str> {
+    let always = [
+        "ts",
+        "count",
+        "first_ts",
+        "last_ts",
+        "before_last_ts",
+        "exponent",
+        "histograms",
+    ];
 
-    for row in 0..batch.num_rows() {
-        out.push(columns.row(row)?);
+    let mut columns = always.to_vec();
+    let mut add = |is_wanted: bool, more: &[&'static str]| {
+        columns.extend(more.iter().filter(|_| is_wanted));
+    };
+
+    // Extremes are the ends where they have no value of their own.
+    let ends = parts.ends || parts.extremes;
+    add(ends, &["first_int", "first", "last_int", "last"]);
+    add(parts.extremes, &["min_int", "min", "max_int", "max"]);
+    add(parts.sum, &["sum_int", "sum"]);
+    add(parts.corrections, &["corrections_int", "corrections"]);
+    add(parts.steps, &["resets", "changes"]);
+    add(parts.stale, &["stale_ts"]);
+    columns
+}
+
+/// Appends all rows of `batch`, column by column.
+fn append(batch: &RecordBatch, parts: RowParts, out: &mut Vec<RollupRow>) -> Decoded<()> {
+    let start = out.len();
+    let ends: &TimestampMillisecondArray = column(batch, "ts")?;
+    let row = |end_ms: &i64| RollupRow {
+        end_ms: *end_ms,
+        ..RollupRow::default()
+    };
+    out.extend(ends.values().iter().map(row));
+    let rows = &mut out[start..];
+
+    put_counts(batch, "count", rows, |row| &mut row.count)?;
+    put_counts(batch, "histograms", rows, |row| &mut row.histograms)?;
+    put_needed(batch, "first_ts", rows, |row, ts_ms| row.first_ms = ts_ms)?;
+    put_needed(batch, "last_ts", rows, |row, ts_ms| row.last_ms = ts_ms)?;
+    put_times(batch, "before_last_ts", rows, |row, ts_ms| {
+        row.before_last_ms = Some(ts_ms);
+    })?;
+
+    let exponents: &Int8Array = column(batch, "exponent")?;
+    let exponents = exponents.values();
+    let is_beyond = |exponent: &i8| exponent.cast_unsigned() > EXPONENT_MAX;
+    if exponents.iter().any(is_beyond) {
+        return Err(malformed("an exponent is beyond 22"));
+    }
+
+    if parts.ends || parts.extremes {
+        let values = Values::of(batch, "first_int", "first", exponents)?;
+        values.put_needed(rows, |row, value| row.first = value)?;
+        let values = Values::of(batch, "last_int", "last", exponents)?;
+        values.put_needed(rows, |row, value| row.last = value)?;
+    }
+
+    if parts.extremes {
+        for row in &mut *rows {
+            row.min = row.first;
+            row.max = row.last;
+        }
+
+        let values = Values::of(batch, "min_int", "min", exponents)?;
+        values.put(rows, |row, value| row.min = value)?;
+        let values = Values::of(batch, "max_int", "max", exponents)?;
+        values.put(rows, |row, value| row.max = value)?;
+    }
+
+    if parts.sum {
+        let values = Values::of(batch, "sum_int", "sum", exponents)?;
+        values.put_needed(rows, |row, value| row.sum = value)?;
+    }
+
+    if parts.corrections {
+        let values = Values::of(batch, "corrections_int", "corrections", exponents)?;
+        values.put(rows, |row, value| row.corrections = value)?;
+    }
+
+    if parts.steps {
+        put_counts(batch, "resets", rows, |row| &mut row.resets)?;
+        put_counts(batch, "changes", rows, |row| &mut row.changes)?;
+    }
+
+    if parts.stale {
+        put_times(batch, "stale_ts", rows, |row, ts_ms| {
+            row.stale_ms = Some(ts_ms);
+        })?;
     }
 
     Ok(())
 }
 
-struct Columns<'a> {
-    ts: &'a TimestampMillisecondArray,
-    count: &'a Int64Array,
-    first_ts: &'a TimestampMillisecondArray,
-    last_ts: &'a TimestampMillisecondArray,
-    before_last_ts: &'a TimestampMillisecondArray,
-    stale_ts: &'a TimestampMillisecondArray,
-    exponent: &'a Int8Array,
-    first: Values<'a>,
-    last: Values<'a>,
-    min: Values<'a>,
-    max: Values<'a>,
-    sum: Values<'a>,
-    corrections: Values<'a>,
-    resets: &'a Int64Array,
-    changes: &'a Int64Array,
-    histograms: &'a Int64Array,
+fn put_counts(
+    batch: &RecordBatch,
+    name: &str,
+    rows: &mut [RollupRow],
+    place: impl Fn(&mut RollupRow) -> &mut u64,
+) -> Decoded<()> {
+    let counts: &Int64Array = column(batch, name)?;
+
+    for (row, count) in rows.iter_mut().zip(counts.values()) {
+        let count = u64::try_from(*count);
+        *place(row) = count.map_err(|_| malformed("a number of samples is negative"))?;
+    }
+
+    Ok(())
+}
+
+/// Puts the times of a column into the rows that have one.
+fn put_times(
+    batch: &RecordBatch,
+    name: &str,
+    rows: &mut [RollupRow],
+    put: impl Fn(&mut RollupRow, i64),
+) -> Decoded<()> {
+    let times: &TimestampMillisecondArray = column(batch, name)?;
+
+    if times.null_count() == times.len() {
+        return Ok(());
+    }
+
+    for (at, (row, ts_ms)) in rows.iter_mut().zip(times.values()).enumerate() {
+        if times.is_valid(at) {
+            put(row, *ts_ms);
+        }
+    }
+
+    Ok(())
+}
+
+/// Puts the times of a column into the rows, of which each with floats must have one.
+fn put_needed(
+    batch: &RecordBatch,
+    name: &str,
+    rows: &mut [RollupRow],
+    put: impl Fn(&mut RollupRow, i64),
+) -> Decoded<()> {
+    let times: &TimestampMillisecondArray = column(batch, name)?;
+
+    for (at, (row, ts_ms)) in rows.iter_mut().zip(times.values()).enumerate() {
+        if row.count == 0 {
+            continue;
+        }
+        if times.is_null(at) {
+            return Err(malformed("a bucket lacks a time"));
+        }
+
+        put(row, *ts_ms);
+    }
+
+    Ok(())
 }
 
 /// One number of each row: as an integer, as a float, or none.
 struct Values<'a> {
     integers: &'a Int64Array,
     floats: &'a Float64Array,
+    exponents: &'a [i8],
 }
 
 impl<'a> Values<'a> {
-    fn of(batch: &'a RecordBatch, integers: &str, floats: &str) -> Decoded<Self> {
+    fn of(
+        batch: &'a RecordBatch,
+        integers: &str,
+        floats: &str,
+        exponents: &'a [i8],
+    ) -> Decoded<Self> {
         Ok(Self {
             integers: column(batch, integers)?,
             floats: column(batch, floats)?,
+            exponents,
         })
     }
 
-    fn get(&self, row: usize, exponent: i32) -> Decoded<Option<f64>> {
-        let has_integer = self.integers.is_valid(row);
-        let has_float = self.floats.is_valid(row);
-
-        match (has_integer, has_float) {
+    fn get(&self, at: usize) -> Decoded<Option<f64>> {
+        match (self.integers.is_valid(at), self.floats.is_valid(at)) {
             (true, true) => Err(malformed("a number is both an integer and a float")),
-            (true, false) => Ok(Some(unscaled(self.integers.value(row), exponent))),
-            (false, true) => Ok(Some(self.floats.value(row))),
+            (true, false) => {
+                let exponent = i32::from(self.exponents[at]);
+                Ok(Some(unscaled(self.integers.value(at), exponent)))
+            }
+            (false, true) => Ok(Some(self.floats.value(at))),
             (false, false) => Ok(None),
         }
     }
-}
 
-impl<'a> Columns<'a> {
-    fn of(batch: &'a RecordBatch) -> Decoded<Self> {
-        let values = |integers, floats| Values::of(batch, integers, floats);
-
-        Ok(Self {
-            ts: column(batch, "ts")?,
-            count: column(batch, "count")?,
-            first_ts: column(batch, "first_ts")?,
-            last_ts: column(batch, "last_ts")?,
-            before_last_ts: column(batch, "before_last_ts")?,
-            stale_ts: column(batch, "stale_ts")?,
-            exponent: column(batch, "exponent")?,
-            first: values("first_int", "first")?,
-            last: values("last_int", "last")?,
-            min: values("min_int", "min")?,
-            max: values("max_int", "max")?,
-            sum: values("sum_int", "sum")?,
-            corrections: values("corrections_int", "corrections")?,
-            resets: column(batch, "resets")?,
-            changes: column(batch, "changes")?,
-            histograms: column(batch, "histograms")?,
-        })
+    /// Whether no row has a value.
+    fn is_empty(&self) -> bool {
+        self.integers.null_count() == self.integers.len()
+            && self.floats.null_count() == self.floats.len()
     }
 
-    fn row(&self, row: usize) -> Decoded<RollupRow> {
-        let exponent = self.exponent.value(row);
-        if exponent.cast_unsigned() > EXPONENT_MAX {
-            return Err(malformed("an exponent is beyond 22"));
+    /// Puts the values into the rows that have one.
+    fn put(&self, rows: &mut [RollupRow], put: impl Fn(&mut RollupRow, f64)) -> Decoded<()> {
+        if self.is_empty() {
+            return Ok(());
         }
 
-        let exponent = i32::from(exponent);
-        let counted = |column: &Int64Array| {
-            u64::try_from(column.value(row))
-                .map_err(|_| malformed("a number of samples is negative"))
-        };
-        let time =
-            |column: &TimestampMillisecondArray| column.is_valid(row).then(|| column.value(row));
-
-        let count = counted(self.count)?;
-        let common = RollupRow {
-            end_ms: self.ts.value(row),
-            stale_ms: time(self.stale_ts),
-            histograms: counted(self.histograms)?,
-            ..RollupRow::default()
-        };
-
-        if count == 0 {
-            return Ok(common);
+        for (at, row) in rows.iter_mut().enumerate() {
+            if row.count == 0 {
+                continue;
+            }
+            if let Some(value) = self.get(at)? {
+                put(row, value);
+            }
         }
 
-        let needed = |value: Option<f64>| value.ok_or_else(|| malformed("a bucket lacks a value"));
-        let at = |time: Option<i64>| time.ok_or_else(|| malformed("a bucket lacks a time"));
+        Ok(())
+    }
 
-        let first = needed(self.first.get(row, exponent)?)?;
-        let last = needed(self.last.get(row, exponent)?)?;
+    /// Puts the values into the rows, of which each with floats must have one.
+    fn put_needed(&self, rows: &mut [RollupRow], put: impl Fn(&mut RollupRow, f64)) -> Decoded<()> {
+        for (at, row) in rows.iter_mut().enumerate() {
+            if row.count == 0 {
+                continue;
+            }
 
-        Ok(RollupRow {
-            count,
-            sum: needed(self.sum.get(row, exponent)?)?,
-            min: self.min.get(row, exponent)?.unwrap_or(first),
-            max: self.max.get(row, exponent)?.unwrap_or(last),
-            first,
-            last,
-            first_ms: at(time(self.first_ts))?,
-            last_ms: at(time(self.last_ts))?,
-            before_last_ms: time(self.before_last_ts),
-            corrections: self.corrections.get(row, exponent)?.unwrap_or(0.0),
-            resets: counted(self.resets)?,
-            changes: counted(self.changes)?,
-            ..common
-        })
+            let value = self.get(at)?;
+            put(
+                row,
+                value.ok_or_else(|| malformed("a bucket lacks a value"))?,
+            );
+        }
+
+        Ok(())
     }
 }
 

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
 use duramen_qos::Exceeded;
 use duramen_source::merge::exemplars::ExemplarStream;
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::made::made;
 use duramen_source::undecoded::decoded;
 use duramen_source::{
     Columns, Coverage, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, walk,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, WantedRollups, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -155,10 +156,10 @@ impl SeriesSource for BlockSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, duramen_source::Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }
 
@@ -183,10 +184,11 @@ impl BlockSource {
     }
 
     /// Returns the rows of the series that pass, in the order of the block. Rows of buckets outside
-    /// of the range of the request may be among them. A block of samples has none.
+    /// of the range of the request may be among them. Parts that are not wanted are 0. A block of
+    /// samples has none.
     ///
     /// This takes one round trip for the series pages, and one for each batch of series.
-    pub fn rollup_stream(&self, request: &SeriesRequest) -> RollupStream {
+    pub fn rollup_stream(&self, request: &SeriesRequest, parts: RowParts) -> RollupStream {
         let file = self.block.series.clone();
         let has_any = self.block.rollups.is_some() && self.may_hold(request);
         let Some(file) = file.filter(|_| has_any) else {
@@ -194,7 +196,7 @@ impl BlockSource {
         };
 
         let block = Arc::clone(&self.block);
-        let batches = rollups::stream(Arc::clone(&block), file, request.clone());
+        let batches = rollups::stream(Arc::clone(&block), file, request.clone(), parts);
         Box::pin(batches.map_err(move |e| e.of_block(block.dir())))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duramen_block::{BlockSource, BlockWriter, SeriesContents, WriterOptions};
 use duramen_model::{BlockStats, Labels, Matcher, STALE_NAN};
 use duramen_source::SeriesSource;
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::row::{RollupRow, roll_floats};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -47,7 +48,7 @@ async fn read(dir: &Path, stats: &BlockStats, matchers: Vec<Matcher>) -> Vec<Vec
     let block = open(store, stats).await.unwrap();
     block.verify().await.unwrap();
 
-    let stream = BlockSource::new(block).rollup_stream(&request(matchers));
+    let stream = BlockSource::new(block).rollup_stream(&request(matchers), RowParts::ALL);
     let batches: Vec<_> = stream.try_collect().await.unwrap();
 
     let series = batches.iter().flat_map(|batch| batch.series());

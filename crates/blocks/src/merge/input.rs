@@ -8,6 +8,7 @@ use duramen_metrics::Counter;
 use duramen_model::{BlockEntry, Deletion};
 use duramen_source::masked::exemplars_left;
 use duramen_source::merge::exemplars::ExemplarStream;
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::hidden::{of_days, without_deleted};
 use duramen_source::{
     Columns, Error, MaskedSource, Part, Reads, RollupStream, SeriesRequest, SeriesSource,
@@ -57,7 +58,7 @@ impl OpenInput {
 
     /// Returns the rows of a rollup of these days.
     pub(super) fn rollups(&self, request: &SeriesRequest, days: BTreeSet<i64>) -> RollupStream {
-        let rows = of_days(self.source.rollup_stream(request), days);
+        let rows = of_days(self.source.rollup_stream(request, RowParts::ALL), days);
 
         match self.deletions.is_empty() {
             true => rows,

@@ -18,6 +18,7 @@ use duramen_model::{
 };
 use duramen_qos::Account;
 use duramen_runtime::{Clock, Entropy, MockClock};
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::hidden::of_days;
 use duramen_source::rollup::row::{RollupRow, roll_floats};
 use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
@@ -234,7 +235,7 @@ pub(crate) async fn check_rollups(bucket: &Bucket, state: &State, samples: &Answ
             for entry in of_day {
                 let reads = Reads::default();
                 let source = blocks.source(TENANT, &entry, &reads).await.unwrap();
-                let rows = source.rollup_stream(&everything());
+                let rows = source.rollup_stream(&everything(), RowParts::ALL);
                 let rows = of_days(rows, BTreeSet::from([day_ms]));
                 let batches: Vec<_> = rows.try_collect().await.unwrap();
 

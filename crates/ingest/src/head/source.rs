@@ -12,7 +12,7 @@ use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
     Columns, Coverage, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder,
     PresenceStream, RollupStream, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, Trace, Tracer, UndecodedStream,
+    SeriesSource, SeriesStream, SeriesSummary, Trace, Tracer, UndecodedStream, WantedRollups,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -379,10 +379,10 @@ impl SeriesSource for GenerationSource {
     async fn rollups(
         &self,
         request: &SeriesRequest,
-        resolution_ms: i64,
+        wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
         let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, resolution_ms))
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }
 

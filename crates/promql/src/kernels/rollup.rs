@@ -8,6 +8,7 @@
 //!
 //! Sums are the same but for the order in which they were added, 1e-12 of them.
 
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::row::{ExactSum, RollupRow, Step};
 
 use crate::kernels::range::RangeFunction;
@@ -44,14 +45,12 @@ enum Inside {
 }
 
 impl RollupWindow {
-    /// Returns the rows whose buckets meet the window.
+    /// Returns the rows whose buckets meet the window. Those before it are gone already.
     pub(crate) fn rows<'r>(&self, rows: &'r [RollupRow]) -> &'r [RollupRow] {
-        let start = rows.partition_point(|row| row.end_ms <= self.start_ms);
-        let rows = &rows[start..];
         let bucket_start = |row: &RollupRow| row.end_ms.saturating_sub(self.resolution_ms);
-        let end = rows.partition_point(|row| bucket_start(row) < self.end_ms);
+        let behind = rows.iter().position(|row| bucket_start(row) >= self.end_ms);
 
-        &rows[..end]
+        &rows[..behind.unwrap_or(rows.len())]
     }
 
     fn inside(&self, row: &RollupRow) -> Inside {
@@ -169,6 +168,36 @@ pub(crate) fn answers(function: RangeFunction) -> bool {
             | RangeFunction::TimeOfFirst
             | RangeFunction::TimeOfLast
     )
+}
+
+/// The parts of rows that a function uses.
+pub(crate) const fn parts(function: RangeFunction) -> RowParts {
+    let none = RowParts::NONE;
+
+    match function {
+        RangeFunction::Avg | RangeFunction::Sum => RowParts {
+            // The last value of a bucket may be in the window alone.
+            ends: true,
+            sum: true,
+            ..none
+        },
+        RangeFunction::Min | RangeFunction::Max => RowParts {
+            ends: true,
+            extremes: true,
+            ..none
+        },
+        RangeFunction::Increase | RangeFunction::Rate => RowParts {
+            ends: true,
+            corrections: true,
+            ..none
+        },
+        RangeFunction::Changes | RangeFunction::Resets => RowParts {
+            ends: true,
+            steps: true,
+            ..none
+        },
+        _ => RowParts { ends: true, ..none },
+    }
 }
 
 /// Returns the value of a function over the window. `rows` are those that meet it.
@@ -308,6 +337,12 @@ mod tests {
         })
     }
 
+    /// The rows that are not before a window.
+    fn from<'r>(rows: &'r [RollupRow], window: &RollupWindow) -> &'r [RollupRow] {
+        let start = rows.partition_point(|row| row.end_ms <= window.start_ms);
+        &rows[start..]
+    }
+
     /// What the samples themselves come to in a window.
     fn of_samples(
         function: RangeFunction,
@@ -384,7 +419,7 @@ mod tests {
             for function in ALL {
                 let raw = of_samples(function, &samples, &window);
 
-                match over_window(function, window.rows(&rows), &window) {
+                match over_window(function, window.rows(from(&rows, &window)), &window) {
                     Rolled::Value(value) => prop_assert!(
                         is_near(value, raw, scale),
                         "{:?}: {:?} in place of {:?}", function, value, raw
@@ -398,7 +433,7 @@ mod tests {
             let expected = before.last().filter(|(ts, value)| {
                 *ts > window.start_ms && value.to_bits() != STALE_NAN.to_bits()
             });
-            let found = newest(window.rows(&rows), &window).unwrap();
+            let found = newest(window.rows(from(&rows, &window)), &window).unwrap();
             prop_assert_eq!(
                 found.map(|(ts, value)| (ts, value.to_bits())),
                 expected.map(|(ts, value)| (*ts, value.to_bits()))
@@ -421,7 +456,11 @@ mod tests {
             resolution_ms: 300,
             is_approximate: false,
         };
-        let rolled = over_window(RangeFunction::Count, window.rows(&rows), &window);
+        let rolled = over_window(
+            RangeFunction::Count,
+            window.rows(from(&rows, &window)),
+            &window,
+        );
         assert_eq!(rolled, Rolled::Value(Some(21.0)));
 
         let wide = RollupWindow {
@@ -429,7 +468,7 @@ mod tests {
             range_ms: 340,
             ..window
         };
-        let rolled = over_window(RangeFunction::Count, wide.rows(&rows), &wide);
+        let rolled = over_window(RangeFunction::Count, wide.rows(from(&rows, &wide)), &wide);
         assert_eq!(rolled, Rolled::Unknown);
     }
 }

@@ -207,9 +207,7 @@ impl Asked<'_> {
 
         let holds_buckets = match self.function {
             // A range that is a little longer may cut a bucket that has no sample there, or one.
-            StepFunction::Range(_) => {
-                range_ms >= resolution_ms && (divides(range_ms) || range_ms >= 2 * resolution_ms)
-            }
+            StepFunction::Range(_) => range_ms >= resolution_ms,
             _ => true,
         };
 

@@ -359,10 +359,21 @@ fn texts() -> Vec<String> {
 }
 
 async fn check_all(world: &World, times: QueryTimes) -> usize {
+    check(world, times, texts()).await
+}
+
+/// Checks a fifth of the queries.
+async fn check_some(world: &World, times: QueryTimes) -> usize {
+    let texts = texts().into_iter().step_by(5);
+    check(world, times, texts.collect()).await
+}
+
+/// Compares the answers over rollups with those over samples. Returns how many queries read rollups.
+async fn check(world: &World, times: QueryTimes, texts: Vec<String>) -> usize {
     let source = world.view().await;
     let mut rolled = 0;
 
-    for text in texts() {
+    for text in texts {
         let raw = ask(&source, SAMPLES_ALONE, &text, times).await.unwrap();
         let answer = ask(&source, RollupChoice::default(), &text, times).await;
         assert_near(&answer.unwrap(), &raw, &text);
@@ -413,7 +424,7 @@ async fn late_samples_are_in_every_answer() {
     world.compact().await;
 
     let times = QueryTimes::range(HOUR_MS, 3 * DAY_MS, HOUR_MS).unwrap();
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
 
     let late = Samples::from([(
         "requests_total/9".to_owned(),
@@ -422,10 +433,10 @@ async fn late_samples_are_in_every_answer() {
     world.flush(&late).await;
 
     // Before and after it is merged.
-    assert!(check_all(&world, times).await > 100);
+    assert!(check_some(&world, times).await > 20);
     world.clock.advance(std::time::Duration::from_hours(25));
     world.compact().await;
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
 
     let source = world.view().await;
     let text = "increase(requests_total{instance='9'}[1h])";
@@ -467,11 +478,11 @@ async fn deleted_samples_are_in_no_answer() {
         .unwrap();
     assert_eq!(at(&before, 8), None, "deleted");
     assert!(at(&before, 4).is_some());
-    check_all(&world, times).await;
+    check_some(&world, times).await;
 
     world.clock.advance(std::time::Duration::from_hours(25));
     world.compact().await;
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
 
     let source = world.view().await;
     assert!(reads_rollups(&source, text, times).await);
@@ -608,7 +619,7 @@ async fn rollups_of_days_become_longer_ones() {
     world.compact().await;
     let rollups = world.rollups().await;
     assert_eq!(rollups, BTreeMap::from([(300_000, 4), (3_600_000, 2)]));
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
 
     // A late sample in the middle of a long rollup.
     let late = Samples::from([(
@@ -616,11 +627,11 @@ async fn rollups_of_days_become_longer_ones() {
         (vec![15 * DAY_MS + 5, 15 * DAY_MS + 90_000], vec![1.0, 4.0]),
     )]);
     world.flush(&late).await;
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
 
     world.clock.advance(std::time::Duration::from_hours(25));
     world.compact().await;
-    assert!(check_all(&world, times).await > 150);
+    assert!(check_some(&world, times).await > 30);
     // Day 31 is over now as well, and has no samples.
     assert_eq!(
         world.rollups().await,

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use duramen_runtime::MemoryLimit;
@@ -71,9 +73,10 @@ impl Settings {
     /// As usual for command lines, this ends the process for `--help`, `--version` and arguments
     /// that cannot be read.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut matches = command()
-            .try_get_matches_from(arguments)
-            .unwrap_or_else(|e| e.exit());
+            .try_get_matches_from(&arguments)
+            .unwrap_or_else(|error| exit(&error, &arguments));
         let line = CommandLine::from_arg_matches(&matches)?;
 
         match line.subcommand {
@@ -187,6 +190,74 @@ impl Settings {
     }
 }
 
+/// Ends the process as clap does. If the value that is wrong came from a variable, the text names
+/// the variable and not the flag.
+fn exit(error: &clap::Error, arguments: &[OsString]) -> ! {
+    let Some((flag, variable)) = variable_of(error, arguments) else {
+        error.exit()
+    };
+
+    let text = error.render().to_string();
+    #[expect(clippy::print_stderr, reason = "for whoever has started the process")]
+    {
+        eprint!("{}", text.replace(&flag, &variable));
+    }
+    std::process::exit(error.exit_code())
+}
+
+/// Returns how the text of an error names the argument whose value is wrong, and the variable that
+/// the value came from. `None` if it came from the command line.
+fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<(String, String)> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+
+    let long = flag.split(' ').next()?;
+    let is_long = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        text == long || text.starts_with(&format!("{long}="))
+    };
+
+    let command = command();
+    let mut known = command.get_arguments();
+    let argument = known.find(|argument| {
+        let name = argument.get_long().map(|name| format!("--{name}"));
+        name.as_deref() == Some(long)
+    })?;
+    let variable = argument.get_env()?;
+
+    let is_set = std::env::var_os(variable).is_some();
+    let is_given = arguments.iter().any(is_long);
+    let name = variable.to_string_lossy().into_owned();
+    (is_set && !is_given).then(|| (flag.clone(), name))
+}
+
+/// Returns the variables that look like ours and are none, which are misspelt.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let command = command();
+    let known: Vec<_> = command.get_arguments().filter_map(Arg::get_env).collect();
+
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    let unknown = ours.filter(|name| {
+        let is_ours = name.to_string_lossy().starts_with("DURAMEN_");
+        is_ours && !known.contains(&name.as_os_str()) && !OTHER_VARIABLES.iter().any(|v| name == v)
+    });
+
+    let mut unknown: Vec<String> = unknown
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    unknown.sort();
+    unknown
+}
+
+/// Variables of other commands, and of the tests.
+const OTHER_VARIABLES: [&str; 4] = [
+    "DURAMEN_URL",
+    "DURAMEN_SHARED",
+    "DURAMEN_REQUIRE_ALL",
+    "DURAMEN_BLESS",
+];
+
 /// Returns the whole command line, for a start and for its documentation.
 fn command() -> clap::Command {
     let defaults = serde_json::to_value(Config::default()).expect("plain values have JSON");
@@ -260,7 +331,31 @@ fn read(path: &Path) -> anyhow::Result<(Config, Value)> {
     let text = text_of(path)?;
     let parsed = duramen_settings::read(&text)
         .and_then(|config| Ok((config, duramen_settings::read(&text)?)));
-    parsed.map_err(|fault: Fault| anyhow::anyhow!("{}: {fault}", path.display()))
+    let (config, written) =
+        parsed.map_err(|fault: Fault| anyhow::anyhow!("{}: {fault}", path.display()))?;
+
+    let has_secrets = leaves(&written)
+        .iter()
+        .any(|(key, _)| SECRETS.contains(&key.as_str()));
+    if has_secrets {
+        check_mode(path)?;
+    }
+
+    Ok((config, written))
+}
+
+/// Refuses a file of secrets that others than its owner and its group can read.
+fn check_mode(path: &Path) -> anyhow::Result<()> {
+    const OTHERS: u32 = 0o007;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+
+    anyhow::ensure!(
+        mode & OTHERS == 0,
+        "{}: the file has secrets, and everybody on this machine may read it: chmod o= {}",
+        path.display(),
+        path.display()
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -42,6 +42,18 @@ impl Settings {
 
         text
     }
+
+    /// Returns the settings that were set, as `key=value` with spaces between them. Secrets are
+    /// hidden.
+    pub(crate) fn changed(&self) -> String {
+        let tree = serde_json::to_value(&self.config).expect("plain values have JSON");
+        let set = leaves(&tree)
+            .into_iter()
+            .filter(|(key, _)| self.origins.contains_key(key))
+            .map(|(key, value)| format!("{key}={}", scalar(value)));
+
+        set.collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl Config {

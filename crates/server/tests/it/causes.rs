@@ -47,7 +47,7 @@ fn check(log: &str, words: &str) {
         .unwrap_or_default();
 
     assert!(
-        last.contains("duramen stops") && last.contains(words),
+        last.starts_with("error: ") && last.contains(words),
         "the last line does not say {words:?}:\n{log}"
     );
 }

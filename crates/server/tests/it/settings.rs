@@ -20,6 +20,9 @@ fn file(server: &Duramen, name: &str, text: &str) -> String {
         .join(name);
 
     std::fs::write(&path, text).expect("a folder of the test");
+    // Some of these files have secrets.
+    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, owner).expect("a file of the test");
     path.to_str().expect("a folder of the test").to_owned()
 }
 
@@ -454,4 +457,96 @@ async fn temporary_credentials_of_the_file_sign_with_their_token_and_others_with
         assert_eq!(request.access_key.as_deref(), Some("key-of-the-file"));
         assert_eq!(request.session_token.as_deref(), expected);
     }
+}
+
+/// Returns the exit code and the output of the binary alone, with these arguments.
+async fn ended(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder of the test");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_duramen"));
+    command
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(folder.path());
+
+    let mut process = Process::start(&mut command, &folder.path().join("said"));
+    let status = process.ended(PATIENCE).await;
+    (status.code(), process.log())
+}
+
+/// What was said or set wrong is told in one form, names what is wrong, and ends with 2; what goes
+/// wrong ends with 1.
+#[tokio::test]
+async fn a_start_that_cannot_be_names_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder of the test");
+    let inside = |name: &str| folder.path().join(name).display().to_string();
+
+    std::os::unix::fs::symlink("nowhere", inside("link")).expect("a link");
+    let secrets = inside("secrets.yml");
+    std::fs::write(&secrets, "s3: {access_key_id: a, secret_access_key: b}\n").expect("a file");
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&secrets, everybody).expect("a file of the test");
+
+    let below_link = inside("link/data");
+    let cases: [(&[&str], &[(&str, &str)], i32, &str); 7] = [
+        (&["--log-level", "chatty"], &[], 2, "neither a level"),
+        (&["--log-level", "info,chatty"], &[], 2, "neither a level"),
+        (
+            &["--http-listen", "here:7480"],
+            &[],
+            2,
+            "localhost, a colon, and a port",
+        ),
+        (
+            &["--check-config"],
+            &[("DURAMEN_FLUSH_INTERVAL", "soon")],
+            2,
+            "'DURAMEN_FLUSH_INTERVAL'",
+        ),
+        (
+            &["--config", &secrets, "--check-config"],
+            &[],
+            2,
+            "everybody on this machine may read it",
+        ),
+        (&["--data-dir", &below_link], &[], 1, "No such file"),
+        (
+            &["--data-dir", "/proc/duramen/data"],
+            &[],
+            1,
+            "No such file",
+        ),
+    ];
+
+    for (arguments, environment, code, words) in cases {
+        let (ended, said) = ended(arguments, environment).await;
+        assert_eq!(ended, Some(code), "{arguments:?}: {said}");
+
+        let error = said.lines().find(|line| line.starts_with("error: "));
+        let error = error.unwrap_or_else(|| panic!("{arguments:?}: {said}"));
+        assert!(error.contains(words), "{arguments:?}: {said}");
+    }
+
+    // A switch takes its value in either form.
+    for value in [
+        "--multi-tenancy=false",
+        "--multi-tenancy false",
+        "--multi-tenancy",
+    ] {
+        let words: Vec<&str> = value.split(' ').chain(["--print-config"]).collect();
+        let (code, said) = ended_well(&words).await;
+        let expected = format!("multi_tenancy: {}", value == "--multi-tenancy");
+        assert!(said.contains(&expected), "{code:?}: {said}");
+    }
+
+    let (_, help) = ended(&["-h"], &[]).await;
+    assert!(
+        help.starts_with("Duramen: a time-series database"),
+        "{help}"
+    );
+}
+
+async fn ended_well(arguments: &[&str]) -> (Option<i32>, String) {
+    let (code, said) = ended(arguments, &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    (code, said)
 }

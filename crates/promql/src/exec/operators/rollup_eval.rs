@@ -8,10 +8,11 @@ use arrow::datatypes::SchemaRef;
 use datafusion_common::error::{DataFusionError, Result};
 use datafusion_execution::SendableRecordBatchStream;
 use duramen_model::{Matcher, TimeRange};
+use duramen_source::rollup::RowParts;
 use duramen_source::rollup::batch::RollupBatch;
 use duramen_source::rollup::row::RollupRow;
 use duramen_source::{
-    Columns, RollupStream, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream,
+    Columns, RollupStream, SeriesBatch, SeriesRequest, SeriesSource, SeriesStream, WantedRollups,
 };
 use futures::{TryStreamExt, stream};
 use hashbrown::HashSet;
@@ -22,7 +23,7 @@ use crate::exec::support::allowance::Allowance;
 use crate::exec::support::execution::Execution;
 use crate::exec::support::operator::Operator;
 use crate::exec::support::sample_budget::SampleBudget;
-use crate::kernels::rollup::{Rolled, RollupWindow, newest, over_window};
+use crate::kernels::rollup::{self, Rolled, RollupWindow, newest, over_window};
 use crate::kernels::seconds;
 use crate::plan::lookup::StepFunction;
 use crate::plan::rollup::{Rollup, resolution_text};
@@ -79,8 +80,11 @@ impl Running {
         loop {
             match &mut self.state {
                 State::Asking => {
-                    let resolution_ms = self.node.rollup.resolution_ms;
-                    let rows = self.source.rollups(&self.request, resolution_ms).await;
+                    let wanted = WantedRollups {
+                        resolution_ms: self.node.rollup.resolution_ms,
+                        parts: parts(self.node.samples.function),
+                    };
+                    let rows = self.source.rollups(&self.request, wanted).await;
                     self.state = State::Rows(rows.map_err(source_error)?);
                 }
                 State::Rows(rows) => match rows.try_next().await.map_err(source_error)? {
@@ -163,19 +167,24 @@ impl Running {
         } = &*self.node;
 
         let mut is_approximate = rollup.is_approximate;
+        // Windows ascend with the steps, so what is before one is before the next.
+        let mut rest = rows;
 
         for step in 0..samples.grid.steps {
             let time_ms = samples.grid.at(step);
+            let start_ms = samples.lookup.start_ms(time_ms);
+            let behind = rest.iter().position(|row| row.end_ms > start_ms);
+            rest = &rest[behind.unwrap_or(rest.len())..];
 
             loop {
                 let window = RollupWindow {
-                    start_ms: samples.lookup.start_ms(time_ms),
+                    start_ms,
                     end_ms: samples.lookup.end_ms(time_ms),
                     range_ms: samples.lookup.range_ms,
                     resolution_ms: rollup.resolution_ms,
                     is_approximate,
                 };
-                let rows = window.rows(rows);
+                let rows = window.rows(rest);
 
                 if let Rolled::Value(value) = value(samples.function, rows, &window) {
                     cells[step] = value;
@@ -232,6 +241,18 @@ impl Running {
             &[],
             &self.allowance,
         )
+    }
+}
+
+/// The parts of rows that a function uses.
+const fn parts(function: StepFunction) -> RowParts {
+    match function {
+        StepFunction::Range(function) => rollup::parts(function),
+        _ => RowParts {
+            ends: true,
+            stale: true,
+            ..RowParts::NONE
+        },
     }
 }
 
