@@ -193,68 +193,94 @@ impl<'s> Rollups<'s> {
                 windows.entry(window).or_default().push(*day_ms);
             }
 
-            let windows = windows.into_iter().rev();
-            let windows = windows.filter(|(window, _)| window.is_over(now_ms, policy.settle));
-            let merged = windows.filter_map(|(window, days)| {
-                let days = days.into_iter();
-                self.period(window, days, rolled, *resolution_ms, taken, policy)
-            });
-            jobs.extend(merged);
+            for (window, days) in windows.into_iter().rev() {
+                let period = Period {
+                    window,
+                    rolled,
+                    resolution_ms: *resolution_ms,
+                };
+
+                jobs.extend(match window.is_over(now_ms, policy.settle) {
+                    true => self.whole(&period, &days, taken, policy),
+                    false => self.fragments(&period, &days, taken, policy),
+                });
+            }
         }
 
         jobs
     }
 
-    fn period(
+    /// Returns the job that merges all rollups of a period that is over.
+    fn whole(
         &self,
-        window: Window,
-        days: impl Iterator<Item = i64>,
-        rolled: &RolledDays,
-        resolution_ms: i64,
+        period: &Period<'_>,
+        days: &[i64],
         taken: &BTreeSet<BlockId>,
         policy: &Policy,
     ) -> Option<Job> {
+        let window = period.window;
         let mut raw_days = self.raw.range(window.start_ms()..window.end_ms());
-        let is_rolled = raw_days.all(|(day_ms, _)| rolled.days.contains_key(day_ms));
+        let is_rolled = raw_days.all(|(day_ms, _)| period.rolled.days.contains_key(day_ms));
 
-        let mut inputs: BTreeMap<BlockId, Arc<BlockEntry>> = BTreeMap::new();
-        let mut of_input: BTreeMap<BlockId, BTreeSet<i64>> = BTreeMap::new();
-
-        for day_ms in days {
-            for entry in rolled.days.get(&day_ms).into_iter().flatten() {
-                inputs.insert(entry.id, Arc::clone(entry));
-                of_input.entry(entry.id).or_default().insert(day_ms);
-            }
-        }
+        let mut job = period.job(days);
 
         // What was made again since is taken along, and nothing of it is used.
         let old = self.state.blocks.values().filter(|entry| {
             let mut days = entry.rolled.iter();
-            entry.resolution_ms == Some(resolution_ms)
+            entry.resolution_ms == Some(period.resolution_ms)
                 && !entry.rolled.is_empty()
+                && !job.days.contains_key(&entry.id)
                 && days.all(|day| window.holds(day.start_ms))
         });
-        for entry in old {
-            inputs.entry(entry.id).or_insert_with(|| Arc::clone(entry));
-        }
+        job.inputs.extend(old.cloned());
+        job.inputs.sort_by_key(|entry| (entry.order.min, entry.id));
 
-        let outputs: BTreeSet<Content> = inputs.values().map(|entry| entry.content).collect();
-        let is_taken = inputs.keys().any(|id| taken.contains(id));
+        let outputs: BTreeSet<Content> = job.inputs.iter().map(|entry| entry.content).collect();
+        let is_taken = job.ids().any(|id| taken.contains(&id));
+        let fits = job.inputs.len() <= policy.inputs_max;
 
-        if !is_rolled || outputs.len() < 2 || is_taken || inputs.len() > policy.inputs_max {
+        (is_rolled && outputs.len() > 1 && !is_taken && fits).then_some(job)
+    }
+
+    /// Returns the job that merges rollups of one level in a period that is not over, once there are
+    /// enough of them. Those of short buckets wait, because they have many more bytes.
+    fn fragments(
+        &self,
+        period: &Period<'_>,
+        days: &[i64],
+        taken: &BTreeSet<BlockId>,
+        policy: &Policy,
+    ) -> Option<Job> {
+        if Span::of_rollups(period.resolution_ms) != Span::ThirtyDays {
             return None;
         }
 
-        let mut inputs: Vec<_> = inputs.into_values().collect();
-        inputs.sort_by_key(|entry| (entry.order.min, entry.id));
+        let mut levels: BTreeMap<u8, (BTreeSet<Content>, Vec<i64>)> = BTreeMap::new();
 
-        Some(Job {
-            level: Level::Periods,
-            window,
-            inputs,
-            rolling: None,
-            days: of_input,
-        })
+        for day_ms in days {
+            let blocks = period.rolled.days.get(day_ms).into_iter().flatten();
+            let free: Vec<_> = blocks.filter(|entry| !taken.contains(&entry.id)).collect();
+
+            if let Some(entry) = free.first() {
+                let (outputs, days) = levels.entry(entry.level).or_default();
+                outputs.insert(entry.content);
+                days.push(*day_ms);
+            }
+        }
+
+        let enough = levels
+            .into_values()
+            .find(|(outputs, _)| outputs.len() >= policy.fragments_min)?;
+        let job = period.job(&enough.1);
+        let is_taken = job.ids().any(|id| taken.contains(&id));
+        // A long rollup of which a day was made again waits until its period is over.
+        let is_whole = |entry: &Arc<BlockEntry>| {
+            let days = job.days.get(&entry.id);
+            days.is_some_and(|days| days.len() == entry.rolled.len())
+        };
+        let are_whole = job.inputs.iter().all(is_whole);
+
+        (!is_taken && are_whole && job.inputs.len() <= policy.inputs_max).then_some(job)
     }
 
     /// Whether a rollup that has deleted samples is of no use and can be dropped, since all of its
@@ -262,6 +288,39 @@ impl<'s> Rollups<'s> {
     pub(crate) fn is_made_again(&self, entry: &BlockEntry) -> bool {
         let mut days = entry.rolled.iter();
         days.all(|day| self.raw.contains_key(&day.start_ms))
+    }
+}
+
+/// The rollups of one resolution in one window.
+struct Period<'r> {
+    window: Window,
+    rolled: &'r RolledDays,
+    resolution_ms: i64,
+}
+
+impl Period<'_> {
+    /// Returns the job that merges the rollups of these days.
+    fn job(&self, days: &[i64]) -> Job {
+        let mut inputs: BTreeMap<BlockId, Arc<BlockEntry>> = BTreeMap::new();
+        let mut of_input: BTreeMap<BlockId, BTreeSet<i64>> = BTreeMap::new();
+
+        for day_ms in days {
+            for entry in self.rolled.days.get(day_ms).into_iter().flatten() {
+                inputs.insert(entry.id, Arc::clone(entry));
+                of_input.entry(entry.id).or_default().insert(*day_ms);
+            }
+        }
+
+        let mut inputs: Vec<_> = inputs.into_values().collect();
+        inputs.sort_by_key(|entry| (entry.order.min, entry.id));
+
+        Job {
+            level: Level::Periods,
+            window: self.window,
+            inputs,
+            rolling: None,
+            days: of_input,
+        }
     }
 }
 

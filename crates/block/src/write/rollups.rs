@@ -15,9 +15,9 @@ use crate::write::options::WriterOptions;
 use crate::write::row_groups::GroupsWriter;
 use crate::write::rows_file::RowGroup;
 
-/// A row group ends at so many rows: about 400 KiB. Its columns are many and thin, so it is read as
-/// a whole by one GET.
-const GROUP_ROWS_MAX: usize = 64 << 10;
+/// A row group ends at so many rows: about 130 KiB. Its columns are many and thin, so it is read as
+/// a whole by one GET. Larger ones make a reader of one metric read its neighbours.
+const GROUP_ROWS_MAX: usize = 16 << 10;
 /// A sum of decimals is a decimal if it is so near to one, relative to its size. The rest are the
 /// rounding errors of its floats.
 const SUM_ROUNDING: f64 = 4.0 * f64::EPSILON;
