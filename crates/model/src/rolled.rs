@@ -89,7 +89,7 @@ mod tests {
     fn the_content_of_a_rollup_is_that_of_its_days() {
         let [a, b] = [day(0, &[3, 5]), day(RolledDay::LENGTH_MS, &[8])];
         let of = |days: &[&RolledDay]| {
-            let days: Vec<_> = days.iter().map(|day| RolledDay::clone(day)).collect();
+            let days: Vec<_> = days.iter().copied().cloned().collect();
             RolledDay::content_of(&days)
         };
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
+use duramen_source::rollup::made::made;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Error, LeftOut, PresenceBatch, PresenceStream, SeriesBatch, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    Columns, Coverage, Error, LeftOut, PresenceBatch, PresenceStream, RollupStream, SeriesBatch,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    WantedRollups,
 };
 use futures::{Stream, StreamExt, stream};
 
@@ -179,6 +181,19 @@ impl<S: SeriesSource> SeriesSource for OptionalBlock<S> {
 
     async fn ttl_max_ms(&self) -> Result<i64, Error> {
         self.place.whole(self.block.ttl_max_ms()).await
+    }
+
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn rollups(
+        &self,
+        request: &SeriesRequest,
+        wanted: WantedRollups,
+    ) -> Result<RollupStream, Error> {
+        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
+        Ok(made(samples, request.range, wanted.resolution_ms))
     }
 }
 

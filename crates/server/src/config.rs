@@ -28,7 +28,6 @@ use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
-pub(crate) use layers::unknown_variables;
 use serde::{Deserialize, Serialize};
 
 /// All settings of a process. The limits of tenants are in the limits file.

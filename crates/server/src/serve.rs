@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::HttpConfig;
 use crate::config::settings::Settings;
-use crate::config::{HttpConfig, unknown_variables};
 use crate::roles::{Basics, System};
 use crate::{signals, welcome};
 
@@ -49,7 +49,7 @@ async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Resu
         warn!("{text}");
     }
 
-    for name in unknown_variables() {
+    for name in Settings::unknown_variables() {
         warn!("{name} is set in the environment, and there is no such setting: is it misspelt?");
     }
 

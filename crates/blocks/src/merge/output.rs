@@ -11,7 +11,7 @@ use duramen_source::merge::exemplars::ExemplarMerge;
 use duramen_source::{SeriesBatch, SeriesExemplars};
 
 use crate::error::Error;
-use crate::merge::rollups::RollupWriters;
+use crate::merge::rollups::{RollupBlocks, RollupWriters};
 
 /// At most about so many exemplars are in memory at once.
 const EXEMPLARS_AT_ONCE: usize = 16_384;
@@ -34,7 +34,7 @@ pub(super) struct Writers<C> {
 pub(super) struct Siblings {
     pub(super) samples: Vec<Sibling<BlockId>>,
     /// By resolution.
-    pub(super) rollups: Vec<(i64, Vec<Sibling<BlockId>>)>,
+    pub(super) rollups: Vec<RollupBlocks>,
 }
 
 impl<C> Output<C>

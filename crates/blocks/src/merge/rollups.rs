@@ -13,6 +13,9 @@ pub(super) struct RollupWriters<C> {
     writers: Vec<RollupWriter<C>>,
 }
 
+/// The blocks of one resolution.
+pub(super) type RollupBlocks = (i64, Vec<Sibling<BlockId>>);
+
 struct RollupWriter<C> {
     resolution_ms: i64,
     set: BlockSetWriter<BlockId, C>,
@@ -47,7 +50,7 @@ where
     }
 
     /// Completes all blocks, by resolution. It blocks.
-    pub(super) fn finish(self) -> Result<Vec<(i64, Vec<Sibling<BlockId>>)>, BlockError> {
+    pub(super) fn finish(self) -> Result<Vec<RollupBlocks>, BlockError> {
         let writers = self.writers.into_iter();
         let finish = |writer: RollupWriter<C>| Ok((writer.resolution_ms, writer.set.finish()?));
         writers.map(finish).collect()

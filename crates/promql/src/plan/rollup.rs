@@ -120,8 +120,8 @@ impl Rollups {
 
         let chosen = exact
             .map(|coverage| (coverage, false))
-            .or(rough.map(|coverage| (coverage, true)))
-            .or(finest.map(|coverage| (coverage, true)));
+            .or_else(|| rough.map(|coverage| (coverage, true)))
+            .or_else(|| finest.map(|coverage| (coverage, true)));
 
         match chosen {
             Some((coverage, is_approximate)) => {

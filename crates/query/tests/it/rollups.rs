@@ -276,8 +276,9 @@ async fn ask(
     let answer = prepared.evaluate().await?;
 
     let mut values = BTreeMap::new();
-    let Value::Matrix(series) = answer.value else {
-        panic!("a range query gives a matrix")
+    let series = match answer.value {
+        Value::Matrix(series) => series,
+        other => unreachable!("a range query gives a matrix: {other:?}"),
     };
     for series in series {
         for (ts_ms, value) in series.points {

@@ -154,6 +154,26 @@ impl Settings {
         }
     }
 
+    /// Returns the variables that look like ours and are none, which are misspelt.
+    pub(crate) fn unknown_variables() -> Vec<String> {
+        let command = command();
+        let known: Vec<_> = command.get_arguments().filter_map(Arg::get_env).collect();
+
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        let unknown = ours.filter(|name| {
+            let is_ours = name.to_string_lossy().starts_with("DURAMEN_");
+            is_ours
+                && !known.contains(&name.as_os_str())
+                && !OTHER_VARIABLES.iter().any(|v| name == v)
+        });
+
+        let mut unknown: Vec<String> = unknown
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        unknown.sort();
+        unknown
+    }
+
     fn take_former_names(&mut self, line: &CommandLine, matches: &ArgMatches) {
         let config = &mut self.config;
         let former = [
@@ -230,24 +250,6 @@ fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<(String, S
     let is_given = arguments.iter().any(is_long);
     let name = variable.to_string_lossy().into_owned();
     (is_set && !is_given).then(|| (flag.clone(), name))
-}
-
-/// Returns the variables that look like ours and are none, which are misspelt.
-pub(crate) fn unknown_variables() -> Vec<String> {
-    let command = command();
-    let known: Vec<_> = command.get_arguments().filter_map(Arg::get_env).collect();
-
-    let ours = std::env::vars_os().map(|(name, _)| name);
-    let unknown = ours.filter(|name| {
-        let is_ours = name.to_string_lossy().starts_with("DURAMEN_");
-        is_ours && !known.contains(&name.as_os_str()) && !OTHER_VARIABLES.iter().any(|v| name == v)
-    });
-
-    let mut unknown: Vec<String> = unknown
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    unknown.sort();
-    unknown
 }
 
 /// Variables of other commands, and of the tests.

@@ -473,6 +473,9 @@ async fn ended(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>
     (status.code(), process.log())
 }
 
+/// Arguments, variables, the exit code, and words of the error.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+
 /// What was said or set wrong is told in one form, names what is wrong, and ends with 2; what goes
 /// wrong ends with 1.
 #[tokio::test]
@@ -487,7 +490,7 @@ async fn a_start_that_cannot_be_names_what_is_wrong() {
     std::fs::set_permissions(&secrets, everybody).expect("a file of the test");
 
     let below_link = inside("link/data");
-    let cases: [(&[&str], &[(&str, &str)], i32, &str); 7] = [
+    let cases: [Case; 7] = [
         (&["--log-level", "chatty"], &[], 2, "neither a level"),
         (&["--log-level", "info,chatty"], &[], 2, "neither a level"),
         (
