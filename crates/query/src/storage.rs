@@ -323,7 +323,9 @@ impl StorageView {
             let names = part.entry.stats.names.as_ref();
             names.is_none_or(|names| names.may_match(&request.matchers))
         };
-        let opened: Vec<_> = parts.into_iter().filter(may_match).collect();
+        let mut opened: Vec<_> = parts.into_iter().filter(may_match).collect();
+        // In the order of time, so that the rows of a series come in it.
+        opened.sort_by_key(|part| part.days.first().copied());
         reads.add(Read::BlocksOpened, opened.len() as u64);
 
         let masks = Masks::new(&moment.state.deletions, Wanted::Samples(request));
@@ -338,14 +340,23 @@ impl StorageView {
                     false => error,
                 })?;
 
-                let rows = of_days(source.rollup_stream(request, wanted), days);
+                let rows = source.rollup_stream(request, wanted);
+                // Rows outside of the range do no harm, those of other rollups would.
+                let is_of_another = entry.rolled.iter().any(|day| {
+                    day.range().overlaps(request.range) && !days.contains(&day.start_ms)
+                });
+                let rows = match is_of_another {
+                    true => of_days(rows, days),
+                    false => rows,
+                };
+
                 Ok(masks.over_rollup(&entry, rows))
             }
         };
 
         stream::iter(opened)
             .map(open)
-            .buffer_unordered(OPENS_AT_ONCE)
+            .buffered(OPENS_AT_ONCE)
             .try_collect()
             .await
     }

@@ -80,18 +80,19 @@ async fn fetch(
         append(batch, parts, &mut rows)
     })?;
 
-    let mut rows = rows.into_iter();
-    let mut out = RollupBatch::default();
-
-    for (series, of_series) in batch.rows.iter().enumerate() {
-        let length = of_series.samples.end - of_series.samples.start;
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-
-        out.rows_mut().extend(rows.by_ref().take(length));
-        out.end_series(batch.labels.value(series));
+    // A row for each that the series file promises, or the file is damaged.
+    if rows.len() != rows_max {
+        return Err(block.malformed_series("a series points at rows that are not there"));
     }
 
-    Ok(out)
+    let mut end = 0;
+    let ends = batch.rows.iter().enumerate().map(|(series, of_series)| {
+        let length = of_series.samples.end - of_series.samples.start;
+        end += usize::try_from(length).unwrap_or(usize::MAX);
+        (batch.labels.value(series), end)
+    });
+
+    Ok(RollupBatch::of_rows(rows, ends))
 }
 
 /// The columns that have these parts.

@@ -61,6 +61,26 @@ impl RollupBatch {
         self.row_ends.push(self.rows.len());
     }
 
+    /// Returns a batch of rows that are there already. `ends` says, for each series, its encoded
+    /// labels and how many rows there are up to its last one.
+    pub fn of_rows<'a>(
+        rows: Vec<RollupRow>,
+        ends: impl IntoIterator<Item = (&'a [u8], usize)>,
+    ) -> Self {
+        let mut batch = Self {
+            rows,
+            ..Self::default()
+        };
+
+        for (labels, end) in ends {
+            batch.labels.extend_from_slice(labels);
+            batch.label_ends.push(batch.labels.len());
+            batch.row_ends.push(end.min(batch.rows.len()));
+        }
+
+        batch
+    }
+
     /// Whether the batch is as large as a batch gets.
     pub const fn is_full(&self) -> bool {
         self.rows.len() >= BATCH_ROWS || self.row_ends.len() >= BATCH_ROWS / 4
