@@ -34,13 +34,25 @@ fn compact(s3: &S3, arguments: &[&str]) -> Output {
         ])
         .arg("--staging")
         .arg(staging.path())
-        .args(arguments);
+        .args(
+            arguments
+                .iter()
+                .filter(|argument| **argument != WITH_ROLLUPS),
+        );
+
+    // The counts of most tests are about samples.
+    if !arguments.contains(&WITH_ROLLUPS) {
+        command.arg("--no-rollups");
+    }
 
     let output = command.output().unwrap();
     let left = std::fs::read_dir(staging.path()).unwrap().count();
     assert_eq!(left, 0, "nothing is left on the disk");
     output
 }
+
+/// An argument of [`compact`] alone: makes rollups too.
+const WITH_ROLLUPS: &str = "with rollups";
 
 /// What the command prints, if it ends with this code.
 fn ended(output: &Output, code: i32) -> Json {
@@ -88,6 +100,20 @@ async fn a_day_is_merged_beside_a_server_and_queries_go_on() {
     assert_eq!(merged["samples_out"], 6);
 
     ended(&compact(&s3, &[]), 3);
+    assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("3"));
+
+    // The rollups of the day, of samples that stay as they are.
+    let planned = ended(&compact(&s3, &[WITH_ROLLUPS, "--dry-run"]), 0);
+    let job = &planned["tenants"][0]["planned"][0];
+    assert_eq!(job["level"], "rollups");
+
+    let rolled = ended(&compact(&s3, &[WITH_ROLLUPS]), 0);
+    let rolled = &rolled["tenants"][0]["merged"];
+    assert_eq!(
+        (&rolled["done"], &rolled["blocks_out"]),
+        (&Json::from(1), &Json::from(2))
+    );
+    ended(&compact(&s3, &[WITH_ROLLUPS]), 3);
     assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("3"));
 
     // The server goes on on top of the merge.
