@@ -6,11 +6,12 @@
 //!                 └──► duramen_source::merge::exemplars ─────────────┘
 //! ```
 //!
-//! - `input`, `options`: what comes in. `block`: a block of the output.
+//! - `input`, `options`: what comes in. `block`: the output.
 //! - `entry`: what the entry of an output is, from the entries of the inputs. Pure.
 //! - `budget`: how the memory is divided. Pure.
 //! - `output`: writes merged series and exemplars, on threads that may block.
-//! - `task`: what a merge makes. `rollups`: writes those that are made in the same pass.
+//! - `task`: what a merge makes. `rolling`: writes rollups that are made in the same pass.
+//! - `rollups`: merges rollups.
 //! - `report`: what a merge did.
 //!
 //! A merge of one block writes it again with other options. It changes nothing of what queries
@@ -23,45 +24,37 @@ mod input;
 mod options;
 mod output;
 mod report;
+mod rolling;
 mod rollups;
 mod task;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_block::{Block, BlockSetWriter, BlockSource, BlockWriter, OpenOptions, Sibling};
+use duramen_block::{BlockSetWriter, BlockWriter};
 use duramen_metrics::Counter;
-use duramen_model::{BlockEntry, BlockId, Content, FamilyMetadata, TimeRange};
+use duramen_model::{BlockEntry, BlockId, FamilyMetadata};
 use duramen_source::merge::exemplars::ExemplarMerge;
-use duramen_source::rollup::joined::joined;
 use duramen_source::{Columns, MergeSource, Reads, SeriesRequest, SeriesSource};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::merge::budget::Budget;
 use crate::merge::entry::OutputEntry;
-use crate::merge::input::OpenInput;
+use crate::merge::input::{OpenInput, open};
 use crate::merge::output::{Output, Writers};
-use crate::merge::rollups::{RollupWriters, push_rollups};
+use crate::merge::rolling::RollupWriters;
+use crate::merge::rollups::of_newest;
 use crate::metadata;
-pub use block::MergedBlock;
+pub use block::{Merged, MergedBlock};
 pub use input::MergeInput;
 pub use options::MergeOptions;
 pub use report::{InputReport, MergeReport};
+pub use rollups::{RollupInput, merge_rollups};
 pub use task::{MergeTask, RollupTask};
 
-/// How many blocks are opened at the same time.
-const OPENS_AT_ONCE: usize = 16;
-
-/// The output of a merge: one block or several siblings, in order.
-#[derive(Debug, Default)]
-pub struct Merged {
-    pub blocks: Vec<MergedBlock>,
-    pub report: MergeReport,
-}
-
-/// Merges blocks of one tenant: of samples, or rollups of one resolution. `create` makes the writer of each block of the output, and its id.
+/// Merges blocks of one tenant: of samples, or rollups of one resolution. `create` makes the writer
+/// of each block of the output, and its id.
 ///
 /// A query over the outputs answers as a query over the inputs: series, samples, histograms and
 /// exemplars of all inputs, each once, without what the deletions of an input mean. If two inputs
@@ -93,33 +86,6 @@ pub async fn merge(
         create()
     })
     .await
-}
-
-/// Takes each day of the rollup that was made last of it.
-fn of_newest(inputs: Vec<MergeInput>) -> Vec<RollupInput> {
-    let mut newest: BTreeMap<i64, (BlockId, Content)> = BTreeMap::new();
-
-    for MergeInput { entry, .. } in &inputs {
-        for day in &entry.rolled {
-            let this = (entry.id, entry.content);
-            let known = newest.entry(day.start_ms).or_insert(this);
-            *known = (*known).max(this);
-        }
-    }
-
-    let taken = |entry: &BlockEntry| {
-        let days = entry.rolled.iter().map(|day| day.start_ms);
-        let is_newest = |day: &i64| newest.get(day).is_some_and(|(_, of)| *of == entry.content);
-        days.filter(is_newest).collect()
-    };
-
-    inputs
-        .into_iter()
-        .map(|input| RollupInput {
-            days: taken(&input.entry),
-            input,
-        })
-        .collect()
 }
 
 /// Does what [`merge`] does, and makes rollups in the same pass, as `task` says. The samples may be
@@ -178,89 +144,22 @@ where
 
     let siblings = output.finish(families).await?;
     let blocks = siblings.samples.into_iter();
-    let mut blocks: Vec<MergedBlock> = blocks.map(|sibling| block(&entry, sibling)).collect();
-
-    for (resolution_ms, siblings) in siblings.rollups {
-        let day = task.rollups.as_ref().map(|rollups| rollups.day.clone());
-        let Some(day) = day else { continue };
-
-        let entry = entry.rolled_up(day, resolution_ms);
-        blocks.extend(siblings.into_iter().map(|sibling| block(&entry, sibling)));
-    }
-
-    let report = MergeReport::new(&inputs, &blocks);
-    Ok(Merged { blocks, report })
-}
-
-/// A rollup to merge, and the starts of the days that are taken of it.
-#[derive(Clone, Debug)]
-pub struct RollupInput {
-    pub input: MergeInput,
-    pub days: BTreeSet<i64>,
-}
-
-/// Merges rollups of one resolution: the rows of the days that are taken of each, without what the
-/// deletions of an input mean. No day may be taken of two outputs. `create` makes the writer of
-/// each block, and its id.
-///
-/// Requests, for each input: 1 GET of `meta` (and 1 of a small series file at the same time), those
-/// of reading the series file once, and one trip for each batch of rows.
-///
-/// # Errors
-/// Those of [`merge`].
-pub async fn merge_rollups(
-    inputs: Vec<RollupInput>,
-    options: &MergeOptions,
-    reads: &Arc<Reads>,
-    create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
-) -> Result<Merged, Error> {
-    let parts = inputs
-        .iter()
-        .map(|one| (&one.input.entry, &one.days))
-        .collect();
-    let entry = OutputEntry::of_rollups(parts)?;
-    let days: BTreeMap<BlockId, BTreeSet<i64>> = inputs
-        .iter()
-        .map(|one| (one.input.entry.id, one.days.clone()))
+    let mut blocks: Vec<MergedBlock> = blocks
+        .map(|sibling| MergedBlock::of(&entry, sibling))
         .collect();
 
-    let budget = Budget::new(options, inputs.len());
-    let inputs = inputs.into_iter().map(|one| one.input).collect();
-    let inputs = open(inputs, &budget, reads).await?;
-
-    let request = SeriesRequest {
-        matchers: Arc::from([]),
-        range: TimeRange::ALL,
-        columns: Columns::Everything,
-        batch_series_max: SeriesRequest::BATCH_SERIES,
-        reads: Arc::clone(reads),
-    };
-
-    let rows = inputs.iter().map(|input| {
-        let days = days.get(&input.entry.id).cloned().unwrap_or_default();
-        input.rollups(&request, days)
-    });
-
-    let mut rows = joined(rows.collect());
-    let mut set = BlockSetWriter::new(budget.limits.clone(), create);
-
-    while let Some(batch) = rows.try_next().await? {
-        let writing = tokio::task::spawn_blocking(move || {
-            let pushed = push_rollups(&mut set, &batch);
-            (set, pushed)
-        });
-
-        let (written, pushed) = writing.await.map_err(|_| Error::Stopped)?;
-        pushed?;
-        set = written;
+    if let Some(RollupTask { day, .. }) = &task.rollups {
+        for (resolution_ms, siblings) in siblings.rollups {
+            let entry = entry.rolled_up(day.clone(), resolution_ms);
+            blocks.extend(
+                siblings
+                    .into_iter()
+                    .map(|sibling| MergedBlock::of(&entry, sibling)),
+            );
+        }
     }
 
-    let finishing = tokio::task::spawn_blocking(move || set.finish());
-    let siblings = finishing.await.map_err(|_| Error::Stopped)??;
-    let blocks = siblings.into_iter().map(|sibling| block(&entry, sibling));
-    let blocks: Vec<MergedBlock> = blocks.collect();
-
-    let report = MergeReport::new(&inputs, &blocks);
+    let report = MergeReport::new(&inputs, blocks.iter().map(|block| &block.entry));
     Ok(Merged { blocks, report })
 }
 
@@ -306,53 +205,6 @@ pub async fn holds_deleted(inputs: Vec<MergeInput>, reads: &Arc<Reads>) -> Resul
     }
 
     Ok(false)
-}
-
-fn block(entry: &OutputEntry, sibling: Sibling<BlockId>) -> MergedBlock {
-    MergedBlock {
-        entry: entry.of_block(sibling.place, sibling.stats),
-        files: sibling.files,
-    }
-}
-
-/// Opens the inputs, ascending by order.
-async fn open(
-    mut inputs: Vec<MergeInput>,
-    budget: &Budget,
-    reads: &Reads,
-) -> Result<Vec<OpenInput>, Error> {
-    inputs.sort_by_key(|input| (input.entry.order.min, input.entry.id));
-
-    let open = |input: MergeInput| async move {
-        let options = OpenOptions {
-            batches: budget.batches(),
-            ..OpenOptions::default()
-        };
-
-        let directory = input.directory.clone();
-        let opened = Block::open(
-            input.store,
-            input.directory,
-            &input.entry.stats,
-            options,
-            reads,
-        )
-        .await;
-        let block = opened.map_err(|error| error.of_block(&directory))?;
-
-        Ok(OpenInput {
-            entry: input.entry,
-            source: BlockSource::new(block),
-            deletions: input.deletions,
-            conflicts: Counter::default(),
-        })
-    };
-
-    stream::iter(inputs)
-        .map(open)
-        .buffered(OPENS_AT_ONCE)
-        .try_collect()
-        .await
 }
 
 /// Returns the merge of the samples of all inputs.

@@ -10,10 +10,9 @@ use duramen_block::{Block, BlockSource, OpenOptions};
 use duramen_model::{BlockEntry, BlockId, FamilyMetadata};
 use duramen_runtime::Disk;
 use duramen_runtime::disk::{create_dir_all_synced, remove_dir_all};
-use duramen_source::rollup::made::made;
 use duramen_source::{
-    Columns, Coverage, Error, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, WantedRollups,
+    Error, PresenceStream, Reads, RollupSource, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary, UndecodedStream,
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -234,17 +233,8 @@ impl SeriesSource for StagedSource {
         self.block.ttl_max_ms().await
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }
 
@@ -252,6 +242,7 @@ impl SeriesSource for StagedSource {
 mod tests {
     use duramen_block::{BlockWriter, SeriesContents, WriterOptions};
     use duramen_model::{Content, Labels, Order, TimeRange, WriterId};
+    use duramen_source::Columns;
     use duramen_testkit::SimDisk;
     use futures::TryStreamExt;
     use ulid::Ulid;

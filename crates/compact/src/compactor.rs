@@ -217,7 +217,7 @@ impl Compactor {
 
             match done {
                 Ok(merged) => {
-                    summary.add(&merged.report, merged.blocks.len());
+                    summary.add(job.level, &merged.report, merged.blocks.len());
                     if job.level == Level::Rollups && merged.blocks.is_empty() {
                         // The day has no samples that are not deleted.
                         set_aside.extend(job.ids());

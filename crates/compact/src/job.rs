@@ -46,6 +46,11 @@ impl Level {
             Self::Periods => "periods",
         }
     }
+
+    /// Whether its jobs write samples, and not rollups alone.
+    pub(crate) const fn writes_samples(self) -> bool {
+        !matches!(self, Self::Rollups | Self::Periods)
+    }
 }
 
 /// Blocks of one window, which are to become one output.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use duramen_model::BlockId;
+use duramen_source::rollup::RESOLUTIONS_MS;
 
 /// When blocks are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +29,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The resolutions of rollups: 5 minutes and an hour.
-    pub const ROLLUPS_MS: [i64; 2] = [300_000, 3_600_000];
-
     /// The default, with rollups or without.
     #[must_use]
     pub fn with_rollups(rollups: bool) -> Self {
         Self {
             rollups_ms: match rollups {
-                true => Self::ROLLUPS_MS.to_vec(),
+                true => RESOLUTIONS_MS.to_vec(),
                 false => Vec::new(),
             },
             ..Self::default()

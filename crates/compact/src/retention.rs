@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use duramen_manifest::State;
-use duramen_manifest::rollups::{has_samples, raw_contents};
+use duramen_manifest::rollups::{RawDays, days_of, has_samples};
+use duramen_manifest::{RolledDays, State};
 use duramen_model::{BlockEntry, BlockId};
 use duramen_source::Retention;
-
-use crate::rollups::is_rolled;
 
 /// Blocks that may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub struct Expired {
 /// rollups, is kept as long as these.
 pub fn expired(state: &State, retention: &Retention) -> Vec<Expired> {
     let mut all: BTreeMap<Vec<i64>, Vec<BlockId>> = BTreeMap::new();
-    let mut raw = None;
+    let mut rolled = Rolled::of(state);
 
     for entry in state.blocks.values() {
         if !is_expired(entry, retention) {
@@ -39,12 +37,7 @@ pub fn expired(state: &State, retention: &Retention) -> Vec<Expired> {
             false => Vec::new(),
         };
 
-        let may_go = kept.is_empty() || {
-            let raw = raw.get_or_insert_with(|| raw_contents(state.blocks.values()));
-            is_rolled(state, raw, entry, &kept)
-        };
-
-        if may_go {
+        if kept.is_empty() || rolled.has_all(entry, &kept) {
             all.entry(kept).or_default().push(entry.id);
         }
     }
@@ -63,4 +56,42 @@ fn is_expired(entry: &BlockEntry, retention: &Retention) -> bool {
     };
 
     entry.stats.max_ts_ms < earliest_ms
+}
+
+/// The days that rollups stand for, found when somebody asks.
+struct Rolled<'s> {
+    state: &'s State,
+    raw: Option<RawDays<'s>>,
+    days: BTreeMap<i64, RolledDays>,
+}
+
+impl<'s> Rolled<'s> {
+    const fn of(state: &'s State) -> Self {
+        Self {
+            state,
+            raw: None,
+            days: BTreeMap::new(),
+        }
+    }
+
+    /// Whether rollups of each of these resolutions stand for all samples of a raw block.
+    fn has_all(&mut self, entry: &BlockEntry, resolutions_ms: &[i64]) -> bool {
+        let mut resolutions = resolutions_ms.iter();
+
+        entry.stats.histograms == 0
+            && resolutions.all(|resolution_ms| {
+                let rolled = self.at(*resolution_ms);
+                let mut days = days_of(entry.stats.range());
+                days.all(|day_ms| rolled.days.contains_key(&day_ms))
+            })
+    }
+
+    fn at(&mut self, resolution_ms: i64) -> &RolledDays {
+        let blocks = || self.state.blocks.values();
+        let raw = self.raw.get_or_insert_with(|| RawDays::of(blocks()));
+
+        self.days
+            .entry(resolution_ms)
+            .or_insert_with(|| RolledDays::of(blocks(), raw, resolution_ms, |_| true))
+    }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_manifest::rollups::{days_of, has_samples, raw_contents};
+use duramen_manifest::rollups::RawDays;
 use duramen_manifest::{RolledDays, State};
 use duramen_model::{BlockEntry, BlockId, Content, RolledDay};
 
@@ -18,18 +18,26 @@ use crate::window::{Span, Window};
 /// What the manifest says of rollups.
 pub(crate) struct Rollups<'s> {
     state: &'s State,
-    /// The contents of raw blocks, by day.
-    raw: BTreeMap<i64, BTreeSet<Content>>,
+    raw: RawDays<'s>,
     /// The days that rollups without deleted samples stand for, by resolution.
     rolled: BTreeMap<i64, RolledDays>,
+    /// The days that a rollup was made of, whether it stands for them or not. With each are the
+    /// rollups of this day alone.
+    made: BTreeMap<i64, Vec<&'s Arc<BlockEntry>>>,
 }
 
 impl<'s> Rollups<'s> {
     pub(crate) fn of(state: &'s State, policy: &Policy) -> Self {
-        let raw = match policy.rollups_ms.is_empty() {
-            true => BTreeMap::new(),
-            false => raw_contents(state.blocks.values()),
-        };
+        if policy.rollups_ms.is_empty() {
+            return Self {
+                state,
+                raw: RawDays::default(),
+                rolled: BTreeMap::new(),
+                made: BTreeMap::new(),
+            };
+        }
+
+        let raw = RawDays::of(state.blocks.values());
 
         let is_clean = |entry: &BlockEntry| state.deletions.touching(entry).next().is_none();
         let resolutions = policy.rollups_ms.iter().copied();
@@ -42,6 +50,7 @@ impl<'s> Rollups<'s> {
             state,
             rolled: rolled.collect(),
             raw,
+            made: made_of(state),
         }
     }
 
@@ -53,25 +62,18 @@ impl<'s> Rollups<'s> {
 
     /// The rollups of this day alone, of these resolutions.
     fn of_day_alone(&self, day_ms: i64, resolutions_ms: &[i64]) -> Vec<BlockId> {
-        let is_of_day = |entry: &&Arc<BlockEntry>| {
-            let resolution = entry.resolution_ms;
-            let is_asked = resolution.is_some_and(|one| resolutions_ms.contains(&one));
-            is_asked && matches!(&entry.rolled[..], [day] if day.start_ms == day_ms)
+        let of_day = self.made.get(&day_ms).into_iter().flatten();
+        let is_asked = |entry: &&&Arc<BlockEntry>| {
+            let resolution_ms = entry.resolution_ms;
+            resolution_ms.is_some_and(|one| resolutions_ms.contains(&one))
         };
 
-        let blocks = self.state.blocks.values().filter(is_of_day);
-        blocks.map(|entry| entry.id).collect()
+        of_day.filter(is_asked).map(|entry| entry.id).collect()
     }
 
     /// The raw blocks with samples of a day.
     fn raw_of(&self, day_ms: i64) -> Vec<&'s Arc<BlockEntry>> {
-        let day = RolledDay {
-            start_ms: day_ms,
-            contents: Vec::new(),
-        };
-        let blocks = self.state.blocks_overlapping(day.range());
-        let mut blocks: Vec<_> = blocks.filter(|entry| has_samples(entry)).collect();
-
+        let mut blocks: Vec<_> = self.raw.blocks_of(day_ms).collect();
         blocks.sort_by_key(|entry| (entry.order.min, entry.id));
         blocks
     }
@@ -117,22 +119,19 @@ impl<'s> Rollups<'s> {
         policy: &Policy,
         now_ms: i64,
     ) -> Vec<Job> {
-        let days = self.raw.iter().rev();
-        let days = days.filter(|(day_ms, _)| {
-            let window = Window::of(Span::Day, **day_ms);
+        let days = self.raw.listed().rev();
+        let over = days.filter(|day_ms| {
+            let window = Window::of(Span::Day, *day_ms);
             window.is_over(now_ms, policy.settle)
         });
 
-        days.filter_map(|(day_ms, contents)| {
-            self.missing_of(*day_ms, contents, taken, policy, now_ms)
-        })
-        .collect()
+        over.filter_map(|day_ms| self.missing_of(day_ms, taken, policy, now_ms))
+            .collect()
     }
 
     fn missing_of(
         &self,
         day_ms: i64,
-        contents: &BTreeSet<Content>,
         taken: &BTreeSet<BlockId>,
         policy: &Policy,
         now_ms: i64,
@@ -147,18 +146,19 @@ impl<'s> Rollups<'s> {
         }
 
         let inputs = self.raw_of(day_ms);
+        let contents = self.raw.contents_of(day_ms);
         let is_taken = inputs.iter().any(|entry| taken.contains(&entry.id));
-        let waits = contents.len() > 1
-            && self.was_rolled(day_ms)
-            && inputs
-                .iter()
-                .any(|entry| !policy.has_waited(entry.id, now_ms));
+        let is_fresh = |entry: &&Arc<BlockEntry>| !policy.has_waited(entry.id, now_ms);
+
+        // If the day was rolled up before, a few late samples wait until they are merged.
+        let was_rolled = self.made.contains_key(&day_ms);
+        let waits = contents.len() > 1 && was_rolled && inputs.iter().any(is_fresh);
 
         if is_taken || waits || inputs.len() > policy.inputs_max {
             return None;
         }
 
-        let contents = contents.iter().copied().collect();
+        let contents = contents.into_iter().collect();
 
         Some(Job {
             level: Level::Rollups,
@@ -167,12 +167,6 @@ impl<'s> Rollups<'s> {
             rolling: Some(self.rolling(day_ms, contents, missing)),
             days: BTreeMap::new(),
         })
-    }
-
-    /// Whether the day was rolled up before. Then a few late samples wait until they are merged.
-    fn was_rolled(&self, day_ms: i64) -> bool {
-        let mut blocks = self.state.blocks.values();
-        blocks.any(|entry| entry.rolled.iter().any(|day| day.start_ms == day_ms))
     }
 
     /// Returns the jobs that merge rollups of days to longer ones, the newest first.
@@ -219,8 +213,8 @@ impl<'s> Rollups<'s> {
         policy: &Policy,
     ) -> Option<Job> {
         let window = period.window;
-        let mut raw_days = self.raw.range(window.start_ms()..window.end_ms());
-        let is_rolled = raw_days.all(|(day_ms, _)| period.rolled.days.contains_key(day_ms));
+        let mut raw_days = self.raw.listed_in(window.start_ms()..window.end_ms());
+        let is_rolled = raw_days.all(|day_ms| period.rolled.days.contains_key(&day_ms));
 
         let mut job = period.job(days);
 
@@ -287,8 +281,25 @@ impl<'s> Rollups<'s> {
     /// days are made again of samples.
     pub(crate) fn is_made_again(&self, entry: &BlockEntry) -> bool {
         let mut days = entry.rolled.iter();
-        days.all(|day| self.raw.contains_key(&day.start_ms))
+        days.all(|day| self.raw.has(day.start_ms))
     }
+}
+
+/// Returns the days that rollups of a state were made of, each with the rollups of it alone.
+fn made_of(state: &State) -> BTreeMap<i64, Vec<&Arc<BlockEntry>>> {
+    let mut made: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+
+    for entry in state.blocks.values() {
+        for day in &entry.rolled {
+            let of_day = made.entry(day.start_ms).or_default();
+
+            if entry.rolled.len() == 1 {
+                of_day.push(entry);
+            }
+        }
+    }
+
+    made
 }
 
 /// The rollups of one resolution in one window.
@@ -327,20 +338,4 @@ impl Period<'_> {
 /// The days of a rollup, by their starts.
 pub(crate) fn all_days(entry: &BlockEntry) -> BTreeSet<i64> {
     entry.rolled.iter().map(|day| day.start_ms).collect()
-}
-
-/// Whether rollups of each of these resolutions stand for all samples of a raw block.
-pub(crate) fn is_rolled(
-    state: &State,
-    raw: &BTreeMap<i64, BTreeSet<Content>>,
-    entry: &BlockEntry,
-    resolutions_ms: &[i64],
-) -> bool {
-    let is_rolled = |resolution_ms: i64| {
-        let rolled = RolledDays::of(state.blocks.values(), raw, resolution_ms, |_| true);
-        let mut days = days_of(entry.stats.range());
-        days.all(|day_ms| rolled.days.contains_key(&day_ms))
-    };
-
-    entry.stats.histograms == 0 && resolutions_ms.iter().all(|one| is_rolled(*one))
 }

@@ -6,6 +6,8 @@ use duramen_blocks::MergeReport;
 use duramen_model::{BlockId, WriterId};
 use serde::Serialize;
 
+use crate::job::Level;
+
 /// What was done for a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -23,7 +25,8 @@ pub struct Summary {
     pub blocks_out: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Floats and histograms.
+    /// Floats and histograms of the blocks that were merged. Jobs that make or merge rollups alone
+    /// have none.
     pub samples_in: u64,
     pub samples_out: u64,
     /// Samples that lost against another value of an earlier order, by the writer that sent them.
@@ -59,14 +62,18 @@ impl Summary {
         }
     }
 
-    pub(crate) fn add(&mut self, report: &MergeReport, outputs: usize) {
+    /// Adds what a job did that made so many blocks.
+    pub(crate) fn add(&mut self, level: Level, report: &MergeReport, outputs: usize) {
         self.done += 1;
         self.blocks_in += report.inputs.len() as u64;
         self.blocks_out += outputs as u64;
         self.bytes_in += report.bytes_before();
         self.bytes_out += report.bytes;
-        self.samples_in += report.samples_before();
-        self.samples_out += report.samples + report.histograms;
+
+        if level.writes_samples() {
+            self.samples_in += report.samples_before();
+            self.samples_out += report.samples + report.histograms;
+        }
 
         for (writer, lost) in report.conflicts_by_writer() {
             *self.conflicts.entry(writer).or_default() += lost;

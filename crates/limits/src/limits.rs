@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use duramen_settings::{duration, size};
 use duramen_source::Retention;
+use duramen_source::rollup::{FIVE_MINUTES_MS, HOUR_MS};
 use serde::{Deserialize, Serialize};
 
 use crate::retention::{RetentionRule, kept_from_ms};
@@ -243,10 +244,6 @@ impl Default for QueryLimits {
     }
 }
 
-/// The resolutions of rollups.
-const ROLLUP_5M_MS: i64 = 5 * 60 * 1000;
-const ROLLUP_1H_MS: i64 = 60 * 60 * 1000;
-
 /// How long data is kept. A change counts for the next query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -283,8 +280,8 @@ impl RetentionLimits {
 
         let rules = self.rules.iter().map(rule).collect();
         let rollups = [
-            (ROLLUP_5M_MS, self.rollups_5m),
-            (ROLLUP_1H_MS, self.rollups_1h),
+            (FIVE_MINUTES_MS, self.rollups_5m),
+            (HOUR_MS, self.rollups_1h),
         ];
         let rollups = rollups.into_iter().filter_map(|(resolution_ms, period)| {
             period.map(|period| (resolution_ms, kept_from_ms(Some(period), now_ms)))

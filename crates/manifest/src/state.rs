@@ -15,6 +15,9 @@ use crate::tombstone::{DELETION_BYTES_MAX, SELECTORS_MAX, Tombstone};
 /// The most live blocks of one tenant. A reader refuses more, so a writer does too.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
+/// An edit names at most so many resolutions of rollups.
+pub(crate) const RESOLUTIONS_MAX: usize = 8;
+
 /// The version of the format that has horizons and quarantines.
 pub(crate) const COLLECTION_VERSION: u64 = 2;
 
@@ -163,6 +166,8 @@ pub enum Violation {
         day_ms: i64,
         resolution_ms: i64,
     },
+    #[error("an edit names at most {RESOLUTIONS_MAX} resolutions of rollups")]
+    TooManyResolutions,
     #[error("rollups do not have the native histograms of the block. block=`{block}`")]
     HistogramsNotRolled { block: BlockId },
     #[error("a tenant has at most {BLOCKS_MAX} live blocks")]

@@ -304,20 +304,25 @@ fn value_at<T: Copy + Default>(column: &[T], row: usize) -> T {
     column.get(row).copied().unwrap_or_default()
 }
 
+/// What the numbers of an entry, a day of a rollup, one of its contents, and a file take in JSON.
+const NUMBERS_BYTES: usize = 300;
+const DAY_BYTES: usize = 30;
+const CONTENT_BYTES: usize = 36;
+const FILE_BYTES: usize = 12;
+
 /// Estimates the JSON of an entry in a table.
 pub(crate) fn text_bytes(entry: &BlockEntry) -> usize {
-    const NUMBERS: usize = 300;
-
     let names = entry.stats.names.as_ref();
     let names = names.map_or(0, |names| {
         quoted_bytes(&names.first) + quoted_bytes(&names.last)
     });
-    const DAY: usize = 30;
-    const CONTENT: usize = 36;
-    let days = entry.rolled.iter();
-    let rolled: usize = days.map(|day| DAY + CONTENT * day.contents.len()).sum();
 
-    NUMBERS + names + rolled + entry.retention.len() + 12 * entry.stats.files.len()
+    let days = entry.rolled.iter();
+    let day_bytes = |day: &RolledDay| DAY_BYTES + CONTENT_BYTES * day.contents.len();
+    let rolled: usize = days.map(day_bytes).sum();
+    let files = FILE_BYTES * entry.stats.files.len();
+
+    NUMBERS_BYTES + names + rolled + entry.retention.len() + files
 }
 
 /// Returns at least the length of a text in JSON.

@@ -37,7 +37,7 @@ impl NameBounds {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockStats {
     pub series: u64,
-    /// The number of float samples.
+    /// The number of float samples; of a rollup, the number of its rows.
     pub samples: u64,
     /// The number of native histograms.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -9,11 +9,13 @@
 //! - Blocks: the [`BlockEntry`] of a block ([`block`]), which goes from a flush through the
 //!   manifest to queries, with the flushes that it stands for ([`content`], [`order`]). What is
 //!   taken away again: [`Deletion`] ([`deletion`]).
+//! - Sums that keep their rounding errors: [`Compensated`].
 //! - Texts for people: [`shown`], [`quoted`], [`number`], [`duration`]. The kind of a failure:
 //!   [`ErrorKind`] ([`error`]).
 
 pub mod as_of;
 pub mod block;
+pub mod compensated;
 pub mod content;
 pub mod deletion;
 pub mod duration;
@@ -36,6 +38,7 @@ pub mod time;
 
 pub use as_of::AsOf;
 pub use block::{BlockEntry, BlockFile, BlockStats, NameBounds};
+pub use compensated::Compensated;
 pub use content::Content;
 pub use deletion::{Deletion, ValueOp, ValueTest};
 pub use error::ErrorKind;

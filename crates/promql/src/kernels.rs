@@ -15,7 +15,7 @@
 //! - [`cell`]: the functions of one cell; `date` for its calendar.
 //! - [`binary`]: an operator between two samples; `arithmetic` for two floats and `trim` to trim a
 //!   histogram.
-//! - [`aggregate`]: the states of aggregations, with `sum` for compensated sums; `histogram_total`
+//! - [`aggregate`]: the states of aggregations, with `mean` for means; `histogram_total`
 //!   for sums and means of histograms.
 //! - [`histogram`], [`native`]: quantiles and fractions of classic and of native histograms.
 //! - [`natural`]: the order of label values that contain numbers.
@@ -30,6 +30,7 @@ pub(crate) mod histogram;
 pub(crate) mod histogram_rate;
 pub(crate) mod histogram_total;
 pub(crate) mod integral;
+pub(crate) mod mean;
 pub(crate) mod mixed;
 pub(crate) mod mixed_window;
 pub(crate) mod native;
@@ -40,7 +41,6 @@ pub(crate) mod rate;
 pub(crate) mod regression;
 pub(crate) mod rollup;
 pub(crate) mod start;
-pub(crate) mod sum;
 pub(crate) mod trim;
 
 /// The samples of one series in one window `(start_ms, end_ms]`, without stale markers.

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use duramen_model::FamilyMetadata;
-use duramen_source::rollup::made::made;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Columns, Coverage, Error, LeftOut, PresenceBatch, PresenceStream, RollupStream, SeriesBatch,
-    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
-    WantedRollups,
+    Error, LeftOut, PresenceBatch, PresenceStream, RollupSource, SeriesBatch, SeriesExemplars,
+    SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
 };
 use futures::{Stream, StreamExt, stream};
 
@@ -183,17 +181,8 @@ impl<S: SeriesSource> SeriesSource for OptionalBlock<S> {
         self.place.whole(self.block.ttl_max_ms()).await
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }
 

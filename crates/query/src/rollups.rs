@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duramen_manifest::rollups::raw_contents;
+use duramen_manifest::rollups::{RawDays, day_of};
 use duramen_manifest::{RolledDays, State};
 use duramen_model::{BlockEntry, RolledDay, TenantId, TimeRange};
 use duramen_source::Coverage;
@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 pub(crate) struct TenantRollups {
     /// The days that may be answered from rollups, by resolution.
     resolutions: BTreeMap<i64, RolledDays>,
-    /// The days of which there are raw samples.
-    raw: BTreeSet<i64>,
+    coverage: Vec<Coverage>,
+    /// The days of which the samples are gone, with rollups that name their series.
+    alone: BTreeMap<i64, Vec<Arc<BlockEntry>>>,
 }
 
 /// A block of rollups, and the days that are read of it.
@@ -36,91 +37,89 @@ impl TenantRollups {
             return Self::default();
         }
 
-        let raw = raw_contents(blocks());
+        let raw = RawDays::of(blocks());
         // A rollup that has deleted samples is used only if its samples are gone. Its rows are
         // masked then.
         let is_fit = |entry: &BlockEntry| {
             let mut days = entry.rolled.iter();
-            let is_alone = !days.any(|day| raw.contains_key(&day.start_ms));
+            let is_alone = !days.any(|day| raw.has(day.start_ms));
             is_alone || state.deletions.touching(entry).next().is_none()
         };
 
-        let rolled = resolutions.into_iter().map(|resolution_ms| {
-            let days = RolledDays::of(blocks(), &raw, resolution_ms, is_fit);
-            (resolution_ms, days)
+        let mut all = Self::default();
+
+        for resolution_ms in resolutions {
+            let rolled = RolledDays::of(blocks(), &raw, resolution_ms, is_fit);
+            all.add(resolution_ms, rolled, &raw);
+        }
+
+        all
+    }
+
+    /// Adds the rollups of the next longer resolution. Of several resolutions the last one is kept
+    /// for the longest time, so it names the series.
+    fn add(&mut self, resolution_ms: i64, rolled: RolledDays, raw: &RawDays<'_>) {
+        let days = rolled.days.iter();
+        let alone: BTreeMap<_, _> = days.filter(|(day_ms, _)| !raw.has(**day_ms)).collect();
+
+        self.coverage.push(Coverage {
+            resolution_ms,
+            covered: ranges(rolled.days.keys()),
+            alone: ranges(alone.keys().copied()),
         });
 
-        Self {
-            resolutions: rolled.collect(),
-            raw: raw.into_keys().collect(),
-        }
+        let alone = alone.into_iter();
+        self.alone
+            .extend(alone.map(|(day_ms, blocks)| (*day_ms, blocks.clone())));
+        self.resolutions.insert(resolution_ms, rolled);
     }
 
-    pub(crate) fn coverage(&self) -> Vec<Coverage> {
-        let resolutions = self.resolutions.iter();
-
-        resolutions
-            .map(|(resolution_ms, rolled)| {
-                let is_alone = |day: &&i64| !self.raw.contains(*day);
-
-                Coverage {
-                    resolution_ms: *resolution_ms,
-                    covered: ranges(rolled.days.keys()),
-                    alone: ranges(rolled.days.keys().filter(is_alone)),
-                }
-            })
-            .collect()
-    }
-
-    /// Returns the times of a range that rollups of the resolution stand for.
-    pub(crate) fn covered(&self, resolution_ms: i64, range: TimeRange) -> Vec<TimeRange> {
-        let rolled = self.resolutions.get(&resolution_ms);
-        let days = rolled.into_iter().flat_map(|rolled| rolled.days.keys());
-        let in_range = days.filter(|day| day_range(**day).overlaps(range));
-        ranges(in_range)
+    /// A coverage for each resolution, ascending.
+    pub(crate) fn coverage(&self) -> &[Coverage] {
+        &self.coverage
     }
 
     /// Returns the blocks to read for a range, and the days of each.
     pub(crate) fn parts(&self, resolution_ms: i64, range: TimeRange) -> Vec<RollupPart> {
         let rolled = self.resolutions.get(&resolution_ms);
-        let days = rolled.into_iter().flat_map(|rolled| &rolled.days);
-        let in_range = days.filter(|(day, _)| day_range(**day).overlaps(range));
+        let in_range = rolled
+            .into_iter()
+            .flat_map(|rolled| within(&rolled.days, range));
 
         let mut parts = BTreeMap::new();
 
-        for (day, blocks) in in_range {
+        for (day_ms, blocks) in in_range {
             for entry in blocks {
                 let part = parts.entry(entry.id).or_insert_with(|| RollupPart {
                     entry: Arc::clone(entry),
                     days: BTreeSet::new(),
                 });
-                part.days.insert(*day);
+                part.days.insert(*day_ms);
             }
         }
 
         parts.into_values().collect()
     }
 
+    /// Returns the times that rollups of a resolution stand for, ascending and apart.
+    pub(crate) fn covered(&self, resolution_ms: i64) -> &[TimeRange] {
+        let mut all = self.coverage.iter();
+        let found = all.find(|coverage| coverage.resolution_ms == resolution_ms);
+        found.map_or(&[], |coverage| &coverage.covered)
+    }
+
     /// Returns rollups of the days in a range of which the samples are gone. They name the series
     /// that these had.
     pub(crate) fn alone(&self, range: TimeRange) -> Vec<Arc<BlockEntry>> {
-        let mut alone = BTreeMap::new();
-
-        for rolled in self.resolutions.values() {
-            let days = rolled.days.iter();
-            let gone = days
-                .filter(|(day, _)| !self.raw.contains(*day) && day_range(**day).overlaps(range));
-
-            // Of several resolutions the last one is kept for the longest time.
-            for (day, blocks) in gone {
-                alone.insert(*day, blocks);
-            }
-        }
-
-        let blocks = alone.into_values().flatten();
+        let blocks = within(&self.alone, range).flat_map(|(_, blocks)| blocks);
         let distinct: BTreeMap<_, _> = blocks.map(|entry| (entry.id, entry)).collect();
         distinct.into_values().cloned().collect()
     }
+}
+
+/// Returns the days that a range meets.
+fn within<T>(days: &BTreeMap<i64, T>, range: TimeRange) -> impl Iterator<Item = (&i64, &T)> {
+    days.range(day_of(range.start_ms())..range.end_ms())
 }
 
 fn day_range(start_ms: i64) -> TimeRange {

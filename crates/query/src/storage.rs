@@ -15,9 +15,9 @@ use duramen_source::rollup::made::made;
 use duramen_source::rollup::{RowParts, uncovered};
 use duramen_source::{
     Columns, Coverage, Error, FlushedPosition, GetLimit, HeadSnapshot, Heads, LeftOut,
-    MaskedSource, MergeSource, Part, PresenceStream, Read, Reads, RollupStream, SeriesExemplars,
-    SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, Views,
-    WantedRollups,
+    MaskedSource, MergeSource, Part, PresenceStream, Read, Reads, RollupSource, RollupStream,
+    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
+    Views, WantedRollups,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -661,13 +661,20 @@ impl SeriesSource for StorageView {
         Ok(longest)
     }
 
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl RollupSource for StorageView {
     /// Makes no request: the manifest tells. Samples of several tenants are merged, and their
     /// rollups cannot be, so a view of several has no rollups; it tells of which times the samples
     /// are gone.
     async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
         let of_tenants = self.tenants.iter().map(|moment| {
             let rollups = self.rollups_of(moment);
-            rollups.coverage()
+            rollups.coverage().to_vec()
         });
 
         let mut all: Vec<Coverage> = of_tenants.flatten().collect();
@@ -683,7 +690,7 @@ impl SeriesSource for StorageView {
 
     /// Opens the blocks of rollups side by side, as [`SeriesSource::select`] does with those of
     /// samples, and reads samples where there are no rollups.
-    async fn rollups(
+    async fn rows(
         &self,
         request: &SeriesRequest,
         wanted: WantedRollups,
@@ -695,8 +702,8 @@ impl SeriesSource for StorageView {
             let parts = rollups.parts(wanted.resolution_ms, request.range);
             streams.extend(self.rolled(moment, parts, request, wanted.parts).await?);
 
-            let covered = rollups.covered(wanted.resolution_ms, request.range);
-            for range in uncovered(request.range, &covered) {
+            let covered = rollups.covered(wanted.resolution_ms);
+            for range in uncovered(request.range, covered) {
                 let request = SeriesRequest {
                     range,
                     columns: Columns::Samples,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duramen_model::{AsOf, FamilyMetadata, TenantId};
 use duramen_source::{
-    Coverage, Error, LeftOut, PresenceStream, RetainedSource, Retention, RollupStream,
-    SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, UndecodedStream,
-    Views, WantedRollups,
+    Coverage, Error, LeftOut, PresenceStream, RetainedSource, Retention, RollupSource,
+    RollupStream, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary,
+    UndecodedStream, Views, WantedRollups,
 };
+use futures::stream;
 use tokio::sync::OnceCell;
 
 /// Takes a view at the first read and uses it for all reads. So everything that one request reads
@@ -127,15 +128,28 @@ impl SeriesSource for RequestView {
         self.view().await?.ttl_max_ms().await
     }
 
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl RollupSource for RequestView {
     async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        self.view().await?.coverage().await
+        match self.view().await?.rollups() {
+            Some(rollups) => rollups.coverage().await,
+            None => Ok(Vec::new()),
+        }
     }
 
-    async fn rollups(
+    async fn rows(
         &self,
         request: &SeriesRequest,
         wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
-        self.view().await?.rollups(request, wanted).await
+        match self.view().await?.rollups() {
+            Some(rollups) => rollups.rows(request, wanted).await,
+            None => Ok(Box::pin(stream::empty())),
+        }
     }
 }

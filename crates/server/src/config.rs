@@ -48,14 +48,7 @@ pub struct Config {
     /// Take the store over from a process that did not end cleanly and cannot be seen from here,
     /// such as after the loss of its machine. If that process still runs, it notices within 15 s
     /// and stops. Its samples that are not flushed are then in its data directory only.
-    #[arg(
-        id = "take_over",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "take_over", value_name = "BOOL")]
     pub take_over: bool,
 
     /// The file with the limits of each tenant, read again when it changes. Without it, the
@@ -65,14 +58,7 @@ pub struct Config {
 
     /// Take the tenant from the header `X-Scope-OrgID`, and refuse requests without it. Off: all
     /// data belongs to the tenant `anonymous`.
-    #[arg(
-        id = "multi_tenancy",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "multi_tenancy", value_name = "BOOL")]
     pub multi_tenancy: bool,
 
     /// The most tenants. A write that would add one more is refused. Each tenant that writes costs
@@ -140,27 +126,13 @@ pub struct HttpConfig {
 
     /// Let everybody flush all tenants with `flush?all=true` while multi-tenancy is on. Off: such
     /// requests get 403.
-    #[arg(
-        id = "http.flush_all",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "http.flush_all", value_name = "BOOL")]
     pub flush_all: bool,
 
     /// Let everybody delete series of their tenant with `delete_series` and `clean_tombstones`, as
     /// `--web.enable-admin-api` of Prometheus does. Off: such requests get 503, except at
     /// `http.operator_listen`. What is deleted does not come back.
-    #[arg(
-        id = "http.admin_api",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "http.admin_api", value_name = "BOOL")]
     pub admin_api: bool,
 
     /// A second address for HTTP, for the operator. There, `/metrics` and `status/self_metrics`
@@ -172,14 +144,7 @@ pub struct HttpConfig {
     /// Let `http.listen` show the metrics of all tenants too while multi-tenancy is on, and open
     /// the tenant `duramen`, which has the process's own metrics. Off: a tenant sees its own
     /// metrics and those of no tenant.
-    #[arg(
-        id = "http.metrics_all",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "http.metrics_all", value_name = "BOOL")]
     pub metrics_all: bool,
 
     /// The most open connections. A further connection closes the one that has been idle for
@@ -317,14 +282,7 @@ pub struct BucketConfig {
     /// Send a GET of a block once more when it is slower than 95 in 100 of its size. The first
     /// answer wins. A query then seldom waits for the slowest of many requests, at 5 % more
     /// requests at most.
-    #[arg(
-        id = "bucket.hedges",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "bucket.hedges", value_name = "BOOL")]
     pub hedges: bool,
 }
 
@@ -403,27 +361,13 @@ pub struct CompactConfig {
     /// Merge blocks: into windows of two hours, and then into days. Off: long queries open all
     /// blocks of all flushes, unless `duramen compact` merges them. What it has replaced is deleted
     /// in both cases.
-    #[arg(
-        id = "compact.merge",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "compact.merge", value_name = "BOOL")]
     pub merge: bool,
 
     /// Make rollups of 5 minutes and of an hour of each day that is over. They take some 0.4 bytes
     /// for each sample, and make queries over weeks quick. Off: none are made; those that are there
     /// are read as before.
-    #[arg(
-        id = "compact.rollups",
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        value_parser = clap::builder::BoolishValueParser::new(),
-    )]
+    #[arg(id = "compact.rollups", value_name = "BOOL")]
     pub rollups: bool,
 
     /// The pause between two rounds over all tenants. A round takes a few GETs for each tenant with

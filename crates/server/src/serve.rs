@@ -49,7 +49,8 @@ async fn serve(settings: Settings, started: &mut Option<System>) -> anyhow::Resu
         warn!("{text}");
     }
 
-    for name in Settings::unknown_variables() {
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in Settings::unknown_variables(variables) {
         warn!("{name} is set in the environment, and there is no such setting: is it misspelt?");
     }
 

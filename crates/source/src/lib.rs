@@ -56,7 +56,7 @@ pub use presence::{
 pub use reads::{Read, Reads};
 pub use request::{Columns, SeriesRequest};
 pub use retained::{RetainedSource, Retention};
-pub use rollup::{Coverage, RollupStream, WantedRollups};
+pub use rollup::{Coverage, RollupSource, RollupStream, WantedRollups};
 pub use source::SeriesSource;
 pub use texts::Texts;
 pub use undecoded::{SeriesDecoder, UndecodedBatch, UndecodedSeries, UndecodedStream};

@@ -10,8 +10,7 @@ use futures::StreamExt;
 use crate::cut::{Cut, Hidden, is_left, without};
 use crate::merge::exemplars::ExemplarStream;
 use crate::presence::PresenceStream;
-use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream, WantedRollups};
+use crate::rollup::RollupSource;
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
@@ -262,16 +261,7 @@ impl SeriesSource for MaskedSource {
         self.source.ttl_max_ms().await
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }

@@ -17,12 +17,10 @@ use std::sync::Arc;
 
 use crate::merge::series::SeriesMerge;
 use crate::presence::PresenceStream;
-use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream, WantedRollups};
+use crate::rollup::RollupSource;
 use crate::undecoded::{UndecodedStream, decoded};
 use crate::{
-    Columns, Error, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
-    SeriesSummary, Texts,
+    Error, Part, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream, SeriesSummary, Texts,
 };
 use async_trait::async_trait;
 use duramen_metrics::Counter;
@@ -221,17 +219,8 @@ impl SeriesSource for MergeSource {
             .await
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }
 

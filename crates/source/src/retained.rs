@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use crate::cut::{Cut, Hidden, without};
 use crate::presence::PresenceStream;
 use crate::rollup::hidden::filtered;
-use crate::rollup::{Coverage, RollupStream, WantedRollups};
+use crate::rollup::{Coverage, RollupSource, RollupStream, WantedRollups};
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::{
     Columns, Error, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource, SeriesStream,
@@ -135,34 +135,16 @@ impl RetainedSource {
         range.start_ms() < self.retention.latest_ms()
     }
 
-    /// Returns the request for what is kept of at least one series. `None` if nothing is.
+    /// Returns the request for the samples that are kept of at least one series. `None` if none are.
     fn kept<'r>(&self, request: &'r SeriesRequest) -> Option<Cow<'r, SeriesRequest>> {
-        let earliest_ms = self.retention.earliest_ms();
-        if request.range.start_ms() >= earliest_ms {
-            return Some(Cow::Borrowed(request));
-        }
-
-        let range = TimeRange::new(earliest_ms, request.range.end_ms())?;
-        Some(Cow::Owned(SeriesRequest {
-            range,
-            ..request.clone()
-        }))
+        from(request, self.retention.earliest_ms())
     }
 
     /// Returns the request for the names of what is kept: of samples or of rollups. `None` if
     /// nothing is.
     fn named<'r>(&self, request: &'r SeriesRequest) -> Option<Cow<'r, SeriesRequest>> {
-        let earliest_ms = self.retention.earliest_ms();
-        let named_ms = earliest_ms.min(self.retention.any_rollup_from_ms());
-        if request.range.start_ms() >= named_ms {
-            return Some(Cow::Borrowed(request));
-        }
-
-        let range = TimeRange::new(named_ms, request.range.end_ms())?;
-        Some(Cow::Owned(SeriesRequest {
-            range,
-            ..request.clone()
-        }))
+        let samples_ms = self.retention.earliest_ms();
+        from(request, samples_ms.min(self.retention.any_rollup_from_ms()))
     }
 
     /// Returns the summaries of the series whose last sample is kept, or is in rollups that are.
@@ -200,6 +182,19 @@ impl RetainedSource {
 
         Ok(Box::pin(stream::iter(batches)))
     }
+}
+
+/// Returns the request for times from `earliest_ms` on. `None` if it asks for earlier ones only.
+fn from(request: &SeriesRequest, earliest_ms: i64) -> Option<Cow<'_, SeriesRequest>> {
+    if request.range.start_ms() >= earliest_ms {
+        return Some(Cow::Borrowed(request));
+    }
+
+    let range = TimeRange::new(earliest_ms, request.range.end_ms())?;
+    Some(Cow::Owned(SeriesRequest {
+        range,
+        ..request.clone()
+    }))
 }
 
 #[async_trait]
@@ -308,29 +303,40 @@ impl SeriesSource for RetainedSource {
         self.source.ttl_max_ms().await
     }
 
-    /// Also says that samples which are not kept are gone.
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        self.source.rollups().map(|_| self as &dyn RollupSource)
+    }
+}
+
+#[async_trait]
+impl RollupSource for RetainedSource {
+    /// Rollups that are not kept cover nothing, and samples that are not kept are gone.
     async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        let mut all = self.source.coverage().await?;
-        let Some(expired) = TimeRange::new(i64::MIN, self.retention.earliest_ms()) else {
-            return Ok(all);
+        let Some(rollups) = self.source.rollups() else {
+            return Ok(Vec::new());
         };
 
+        let mut all = rollups.coverage().await?;
+        let samples_ms = self.retention.earliest_ms();
+
         for coverage in &mut all {
-            let covered = coverage.covered.iter();
-            let gone = covered.filter_map(|range| range.intersect(expired));
-            let gone: Vec<TimeRange> = gone.collect();
-            coverage.add_alone(gone);
+            let rollups_ms = self.retention.rollups_from_ms(coverage.resolution_ms);
+            coverage.keep(rollups_ms.min(samples_ms), samples_ms);
         }
 
         Ok(all)
     }
 
-    async fn rollups(
+    async fn rows(
         &self,
         request: &SeriesRequest,
         wanted: WantedRollups,
     ) -> Result<RollupStream, Error> {
-        let rows = self.source.rollups(request, wanted).await?;
+        let Some(rollups) = self.source.rollups() else {
+            return Ok(Box::pin(stream::empty()));
+        };
+
+        let rows = rollups.rows(request, wanted).await?;
         let retention = Arc::clone(&self.retention);
         Ok(filtered(rows, move |labels, row| {
             row.end_ms < retention.rollups_kept_from_ms(labels.encoded(), wanted.resolution_ms)

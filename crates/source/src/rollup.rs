@@ -3,6 +3,7 @@
 //! A bucket of the resolution R is `(kR, (k + 1)R]`: open at its start, closed at its end, as the
 //! ranges of PromQL are. It is named by its end.
 //!
+//! - [`RollupSource`]: a source that has rollups.
 //! - [`row`]: one bucket of one series, made of samples. Pure.
 //! - [`batch`]: series with their rows.
 //! - [`made`]: rows that are made of the samples of a source while they are read.
@@ -17,11 +18,40 @@ pub mod row;
 
 use std::pin::Pin;
 
+use async_trait::async_trait;
 use duramen_model::TimeRange;
 use futures::Stream;
 
 use crate::error::Error;
+use crate::request::SeriesRequest;
 use batch::RollupBatch;
+
+/// The resolution of 5 minutes.
+pub const FIVE_MINUTES_MS: i64 = 5 * 60 * 1000;
+
+/// The resolution of an hour.
+pub const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// The resolutions of the rollups that are made, ascending.
+pub const RESOLUTIONS_MS: [i64; 2] = [FIVE_MINUTES_MS, HOUR_MS];
+
+/// What a [`crate::SeriesSource`] has beside its samples.
+#[async_trait]
+pub trait RollupSource: Send + Sync {
+    /// A coverage for each resolution, ascending.
+    async fn coverage(&self) -> Result<Vec<Coverage>, Error>;
+
+    /// The rows of the series that pass all matchers, of the resolution, in the order of a block:
+    /// those of rollups where there are some, and elsewhere rows that are made of the samples. They
+    /// stand for all floats in the range. A row whose bucket the range cuts may stand for floats
+    /// outside of it, too. Only the parts that are wanted need be there, the others may be 0.
+    /// `columns` and `batch_series_max` of the request are ignored.
+    async fn rows(
+        &self,
+        request: &SeriesRequest,
+        wanted: WantedRollups,
+    ) -> Result<RollupStream, Error>;
+}
 
 /// Batches of series with their rows, in the order of a block. Each series comes once.
 pub type RollupStream = Pin<Box<dyn Stream<Item = Result<RollupBatch, Error>> + Send>>;
@@ -86,9 +116,20 @@ impl Coverage {
         self.covered.iter().any(|covered| covered.overlaps(range))
     }
 
-    /// Adds times of which the samples are gone.
-    pub(crate) fn add_alone(&mut self, ranges: impl IntoIterator<Item = TimeRange>) {
-        self.alone.extend(ranges);
+    /// Leaves out the times that are not kept. Rollups are kept from `rollups_ms` on, and samples
+    /// from `samples_ms` on, which is not earlier.
+    pub(crate) fn keep(&mut self, rollups_ms: i64, samples_ms: i64) {
+        let from = |from_ms: i64| {
+            move |range: &TimeRange| TimeRange::new(range.start_ms().max(from_ms), range.end_ms())
+        };
+        let expired = TimeRange::new(i64::MIN, samples_ms);
+        let is_gone = |range: &TimeRange| expired.and_then(|expired| range.intersect(expired));
+
+        self.covered = self.covered.iter().filter_map(from(rollups_ms)).collect();
+        let gone: Vec<TimeRange> = self.covered.iter().filter_map(is_gone).collect();
+
+        self.alone = self.alone.iter().filter_map(from(rollups_ms)).collect();
+        self.alone.extend(gone);
         self.alone.sort_by_key(|range| range.start_ms());
     }
 
@@ -105,12 +146,12 @@ pub fn uncovered(range: TimeRange, covered: &[TimeRange]) -> Vec<TimeRange> {
 
     for one in covered {
         let end_ms = one.start_ms().min(range.end_ms());
-        rest.extend(TimeRange::new(start_ms, end_ms).filter(|_| start_ms < end_ms));
+        rest.extend(TimeRange::new(start_ms, end_ms));
         start_ms = start_ms.max(one.end_ms());
     }
 
     let end_ms = range.end_ms();
-    rest.extend(TimeRange::new(start_ms, end_ms).filter(|_| start_ms < end_ms));
+    rest.extend(TimeRange::new(start_ms, end_ms));
     rest
 }
 
@@ -130,5 +171,26 @@ mod tests {
         assert_eq!(uncovered(range(12, 28), &covered), []);
         assert_eq!(uncovered(range(55, 70), &covered), [range(60, 70)]);
         assert_eq!(uncovered(range(0, 5), &[]), [range(0, 5)]);
+    }
+
+    #[test]
+    fn rollups_that_are_not_kept_cover_nothing() {
+        let range = |start, end| TimeRange::new(start, end).expect("a range");
+        let mut coverage = Coverage {
+            resolution_ms: 10,
+            covered: vec![range(0, 100), range(200, 300)],
+            alone: vec![range(0, 20), range(30, 50)],
+        };
+
+        coverage.keep(40, 250);
+
+        assert_eq!(coverage.covered, [range(40, 100), range(200, 300)]);
+        assert_eq!(
+            coverage.alone,
+            [range(40, 50), range(40, 100), range(200, 250)]
+        );
+
+        coverage.keep(400, 400);
+        assert_eq!((coverage.covered.len(), coverage.alone.len()), (0, 0));
     }
 }

@@ -10,8 +10,7 @@ use crate::answer::{SeriesExemplars, SeriesStream, SeriesSummary};
 use crate::error::Error;
 use crate::presence::PresenceStream;
 use crate::request::{Columns, SeriesRequest};
-use crate::rollup::made::made;
-use crate::rollup::{Coverage, RollupStream, WantedRollups};
+use crate::rollup::RollupSource;
 use crate::undecoded::{UndecodedStream, as_undecoded};
 use crate::walk;
 
@@ -96,23 +95,8 @@ pub trait SeriesSource: Send + Sync + fmt::Debug {
     /// sample has one. A query must look that much further back.
     async fn ttl_max_ms(&self) -> Result<i64, Error>;
 
-    /// The rollups that the source has, a coverage for each resolution, ascending. A source of
-    /// samples alone has none.
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    /// The rows of the series that pass all matchers, of the resolution, in the order of a block:
-    /// those of rollups where there are some, and elsewhere rows that are made of the samples. They
-    /// stand for all floats in the range. A row whose bucket the range cuts may stand for floats
-    /// outside of it, too. Only the parts that are wanted need be there, the others may be 0.
-    /// `columns` and `batch_series_max` of the request are ignored.
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    /// The rollups that the source has. A source of samples alone has none.
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }

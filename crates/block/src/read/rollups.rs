@@ -71,7 +71,7 @@ async fn fetch(
     let weight = batch.rows.iter().map(SeriesRows::weight).sum::<u64>();
     let rows_max = usize::try_from(weight).unwrap_or(usize::MAX);
     let bytes = rows_max.saturating_mul(size_of::<RollupRow>());
-    let _reserved = select::reserve_bytes(block, request, bytes)?;
+    let memory = select::reserve_bytes(block, request, bytes)?;
 
     let bytes = file.fetch_groups(&groups, &request.reads).await?;
     let mut rows = Vec::with_capacity(rows_max);
@@ -92,7 +92,7 @@ async fn fetch(
         (batch.labels.value(series), end)
     });
 
-    Ok(RollupBatch::of_rows(rows, ends))
+    Ok(RollupBatch::of_rows(rows, ends).holding(memory))
 }
 
 /// The columns that have these parts.

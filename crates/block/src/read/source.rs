@@ -8,11 +8,10 @@ use duramen_model::FamilyMetadata;
 use duramen_qos::Exceeded;
 use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::rollup::RowParts;
-use duramen_source::rollup::made::made;
 use duramen_source::undecoded::decoded;
 use duramen_source::{
-    Columns, Coverage, PresenceStream, Reads, RollupStream, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, WantedRollups, walk,
+    Columns, PresenceStream, Reads, RollupSource, RollupStream, SeriesExemplars, SeriesRequest,
+    SeriesSource, SeriesStream, SeriesSummary, UndecodedStream, walk,
 };
 use futures::{TryStreamExt, stream};
 
@@ -149,17 +148,8 @@ impl SeriesSource for BlockSource {
         Ok(self.block.stats().ttl_max_ms)
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, duramen_source::Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, duramen_source::Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }
 

@@ -284,7 +284,7 @@ impl BlockWriter {
     }
 
     /// How many rows of rollups were pushed.
-    pub const fn rollups(&self) -> u64 {
+    const fn rollups(&self) -> u64 {
         self.rollups.rows()
     }
 

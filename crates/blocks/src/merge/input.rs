@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use duramen_block::BlockSource;
+use duramen_block::{Block, BlockSource, OpenOptions};
 use duramen_metrics::Counter;
 use duramen_model::{BlockEntry, Deletion};
 use duramen_source::masked::exemplars_left;
@@ -11,11 +11,18 @@ use duramen_source::merge::exemplars::ExemplarStream;
 use duramen_source::rollup::RowParts;
 use duramen_source::rollup::hidden::{of_days, without_deleted};
 use duramen_source::{
-    Columns, Error, MaskedSource, Part, Reads, RollupStream, SeriesRequest, SeriesSource,
+    Columns, Error as SourceError, MaskedSource, Part, Reads, RollupStream, SeriesRequest,
+    SeriesSource,
 };
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
+
+use crate::error::Error;
+use crate::merge::budget::Budget;
+
+/// How many blocks are opened at the same time.
+const OPENS_AT_ONCE: usize = 16;
 
 /// A block to merge, and where its files are.
 #[derive(Clone, Debug)]
@@ -76,7 +83,7 @@ impl OpenInput {
     }
 
     /// Whether the block has a series that a deletion means.
-    pub(super) async fn holds_deleted(&self, reads: &Arc<Reads>) -> Result<bool, Error> {
+    pub(super) async fn holds_deleted(&self, reads: &Arc<Reads>) -> Result<bool, SourceError> {
         for deletion in &self.deletions {
             for matchers in &deletion.selectors {
                 let request = SeriesRequest {
@@ -103,4 +110,44 @@ impl OpenInput {
 
         Ok(false)
     }
+}
+
+/// Opens the inputs, ascending by order.
+pub(super) async fn open(
+    mut inputs: Vec<MergeInput>,
+    budget: &Budget,
+    reads: &Reads,
+) -> Result<Vec<OpenInput>, Error> {
+    inputs.sort_by_key(|input| (input.entry.order.min, input.entry.id));
+
+    let open = |input: MergeInput| async move {
+        let options = OpenOptions {
+            batches: budget.batches(),
+            ..OpenOptions::default()
+        };
+
+        let directory = input.directory.clone();
+        let opened = Block::open(
+            input.store,
+            input.directory,
+            &input.entry.stats,
+            options,
+            reads,
+        )
+        .await;
+        let block = opened.map_err(|error| error.of_block(&directory))?;
+
+        Ok(OpenInput {
+            entry: input.entry,
+            source: BlockSource::new(block),
+            deletions: input.deletions,
+            conflicts: Counter::default(),
+        })
+    };
+
+    stream::iter(inputs)
+        .map(open)
+        .buffered(OPENS_AT_ONCE)
+        .try_collect()
+        .await
 }

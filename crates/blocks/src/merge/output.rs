@@ -11,7 +11,7 @@ use duramen_source::merge::exemplars::ExemplarMerge;
 use duramen_source::{SeriesBatch, SeriesExemplars};
 
 use crate::error::Error;
-use crate::merge::rollups::{RollupBlocks, RollupWriters};
+use crate::merge::rolling::{RollupBlocks, RollupWriters};
 
 /// At most about so many exemplars are in memory at once.
 const EXEMPLARS_AT_ONCE: usize = 16_384;

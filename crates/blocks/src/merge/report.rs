@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use duramen_model::{BlockId, BlockStats, WriterId};
+use duramen_model::{BlockEntry, BlockId, BlockStats, WriterId};
 
-use crate::merge::block::MergedBlock;
 use crate::merge::input::OpenInput;
 
 /// The numbers of a merge.
@@ -12,17 +11,14 @@ use crate::merge::input::OpenInput;
 pub struct MergeReport {
     /// In the order in which conflicts are decided: an earlier input wins.
     pub inputs: Vec<InputReport>,
-    /// The series of the output, and so on for the others.
+    /// The series of the output, and so on for the others. Rollups have none.
     pub series: u64,
     pub samples: u64,
     pub histograms: u64,
     pub exemplars: u64,
     pub families: u64,
-    /// The bytes of all blocks of the output but rollups.
+    /// The bytes of all blocks of the output, rollups included.
     pub bytes: u64,
-    /// The rows and the bytes of all rollups.
-    pub rollup_rows: u64,
-    pub rollup_bytes: u64,
 }
 
 /// What came from one block.
@@ -41,17 +37,15 @@ pub struct InputReport {
 }
 
 impl MergeReport {
-    pub(super) fn new(inputs: &[OpenInput], blocks: &[MergedBlock]) -> Self {
-        let samples = blocks
-            .iter()
-            .filter(|block| block.entry.resolution_ms.is_none());
-        let rollups = blocks
-            .iter()
-            .filter(|block| block.entry.resolution_ms.is_some());
-
+    pub(super) fn new<'o>(
+        inputs: &[OpenInput],
+        outputs: impl Iterator<Item = &'o BlockEntry> + Clone,
+    ) -> Self {
         let sum = |number: fn(&BlockStats) -> u64| {
-            let blocks = samples.clone();
-            blocks.map(|block| number(&block.entry.stats)).sum()
+            let of_samples = outputs
+                .clone()
+                .filter(|entry| entry.resolution_ms.is_none());
+            of_samples.map(|entry| number(&entry.stats)).sum()
         };
 
         let input = |input: &OpenInput| InputReport {
@@ -70,9 +64,7 @@ impl MergeReport {
             histograms: sum(|stats| stats.histograms),
             exemplars: sum(|stats| stats.exemplars),
             families: sum(|stats| stats.families),
-            bytes: sum(BlockStats::bytes),
-            rollup_rows: rollups.clone().map(|block| block.entry.stats.samples).sum(),
-            rollup_bytes: rollups.map(|block| block.entry.stats.bytes()).sum(),
+            bytes: outputs.clone().map(|entry| entry.stats.bytes()).sum(),
         }
     }
 

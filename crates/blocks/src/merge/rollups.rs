@@ -1,70 +1,120 @@
-//! Writes the rollups of merged series, of several resolutions side by side.
+//! Merges rollups.
 
-use duramen_block::{BlockSetWriter, BlockWriter, Error as BlockError, SeriesContents, Sibling};
-use duramen_model::{BlockId, TimeRange};
-use duramen_source::SeriesBatch;
-use duramen_source::rollup::batch::RollupBatch;
-use duramen_source::rollup::made::roll_batch;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// The rollups of one output while they are written.
-pub(super) struct RollupWriters<C> {
-    /// The times whose samples count.
-    range: TimeRange,
-    writers: Vec<RollupWriter<C>>,
+use duramen_block::{BlockSetWriter, BlockWriter};
+use duramen_model::{BlockEntry, BlockId, Content, TimeRange};
+use duramen_source::rollup::joined::joined;
+use duramen_source::{Columns, Reads, SeriesRequest};
+use futures::TryStreamExt;
+
+use crate::error::Error;
+use crate::merge::block::{Merged, MergedBlock};
+use crate::merge::budget::Budget;
+use crate::merge::entry::OutputEntry;
+use crate::merge::input::{MergeInput, open};
+use crate::merge::options::MergeOptions;
+use crate::merge::report::MergeReport;
+use crate::merge::rolling::push_rollups;
+
+/// A rollup to merge, and the starts of the days that are taken of it.
+#[derive(Clone, Debug)]
+pub struct RollupInput {
+    pub input: MergeInput,
+    pub days: BTreeSet<i64>,
 }
 
-/// The blocks of one resolution.
-pub(super) type RollupBlocks = (i64, Vec<Sibling<BlockId>>);
+/// Merges rollups of one resolution: the rows of the days that are taken of each, without what the
+/// deletions of an input mean. No day may be taken of two outputs. `create` makes the writer of
+/// each block, and its id.
+///
+/// Requests, for each input: 1 GET of `meta` (and 1 of a small series file at the same time), those
+/// of reading the series file once, and one trip for each batch of rows.
+///
+/// # Errors
+/// Those of [`super::merge`].
+pub async fn merge_rollups(
+    inputs: Vec<RollupInput>,
+    options: &MergeOptions,
+    reads: &Arc<Reads>,
+    create: impl FnMut() -> Result<(BlockId, BlockWriter), duramen_block::Error> + Send + 'static,
+) -> Result<Merged, Error> {
+    let parts = inputs
+        .iter()
+        .map(|one| (&one.input.entry, &one.days))
+        .collect();
+    let entry = OutputEntry::of_rollups(parts)?;
+    let days: BTreeMap<BlockId, BTreeSet<i64>> = inputs
+        .iter()
+        .map(|one| (one.input.entry.id, one.days.clone()))
+        .collect();
 
-struct RollupWriter<C> {
-    resolution_ms: i64,
-    set: BlockSetWriter<BlockId, C>,
+    let budget = Budget::new(options, inputs.len());
+    let inputs = inputs.into_iter().map(|one| one.input).collect();
+    let inputs = open(inputs, &budget, reads).await?;
+
+    let request = SeriesRequest {
+        matchers: Arc::from([]),
+        range: TimeRange::ALL,
+        columns: Columns::Everything,
+        batch_series_max: SeriesRequest::BATCH_SERIES,
+        reads: Arc::clone(reads),
+    };
+
+    let rows = inputs.iter().map(|input| {
+        let days = days.get(&input.entry.id).cloned().unwrap_or_default();
+        input.rollups(&request, days)
+    });
+
+    let mut rows = joined(rows.collect());
+    let mut set = BlockSetWriter::new(budget.limits.clone(), create);
+
+    while let Some(batch) = rows.try_next().await? {
+        let writing = tokio::task::spawn_blocking(move || {
+            let pushed = push_rollups(&mut set, &batch);
+            (set, pushed)
+        });
+
+        let (written, pushed) = writing.await.map_err(|_| Error::Stopped)?;
+        pushed?;
+        set = written;
+    }
+
+    let finishing = tokio::task::spawn_blocking(move || set.finish());
+    let siblings = finishing.await.map_err(|_| Error::Stopped)??;
+    let blocks = siblings.into_iter();
+    let blocks: Vec<MergedBlock> = blocks
+        .map(|sibling| MergedBlock::of(&entry, sibling))
+        .collect();
+
+    let report = MergeReport::new(&inputs, blocks.iter().map(|block| &block.entry));
+    Ok(Merged { blocks, report })
 }
 
-impl<C> RollupWriters<C>
-where
-    C: FnMut() -> Result<(BlockId, BlockWriter), BlockError>,
-{
-    pub(super) fn new(
-        range: TimeRange,
-        sets: impl IntoIterator<Item = (i64, BlockSetWriter<BlockId, C>)>,
-    ) -> Self {
-        let writers = sets
-            .into_iter()
-            .map(|(resolution_ms, set)| RollupWriter { resolution_ms, set });
+/// Takes each day of the rollup that was made last of it.
+pub(super) fn of_newest(inputs: Vec<MergeInput>) -> Vec<RollupInput> {
+    let mut newest: BTreeMap<i64, (BlockId, Content)> = BTreeMap::new();
 
-        Self {
-            range,
-            writers: writers.collect(),
+    for MergeInput { entry, .. } in &inputs {
+        for day in &entry.rolled {
+            let this = (entry.id, entry.content);
+            let known = newest.entry(day.start_ms).or_insert(this);
+            *known = (*known).max(this);
         }
     }
 
-    /// Writes what the samples of a batch come to. It blocks.
-    pub(super) fn push(&mut self, batch: &SeriesBatch) -> Result<(), BlockError> {
-        for writer in &mut self.writers {
-            let rolled = roll_batch(batch, self.range, writer.resolution_ms);
-            push_rollups(&mut writer.set, &rolled)?;
-        }
+    let taken = |entry: &BlockEntry| {
+        let days = entry.rolled.iter().map(|day| day.start_ms);
+        let is_newest = |day: &i64| newest.get(day).is_some_and(|(_, of)| *of == entry.content);
+        days.filter(is_newest).collect()
+    };
 
-        Ok(())
-    }
-
-    /// Completes all blocks, by resolution. It blocks.
-    pub(super) fn finish(self) -> Result<Vec<RollupBlocks>, BlockError> {
-        let writers = self.writers.into_iter();
-        let finish = |writer: RollupWriter<C>| Ok((writer.resolution_ms, writer.set.finish()?));
-        writers.map(finish).collect()
-    }
-}
-
-/// Writes the series of a batch. It blocks.
-pub(super) fn push_rollups<C: FnMut() -> Result<(BlockId, BlockWriter), BlockError>>(
-    set: &mut BlockSetWriter<BlockId, C>,
-    batch: &RollupBatch,
-) -> Result<(), BlockError> {
-    for (labels, rows) in batch.series() {
-        set.push(&labels, &SeriesContents::rollups(rows))?;
-    }
-
-    Ok(())
+    inputs
+        .into_iter()
+        .map(|input| RollupInput {
+            days: taken(&input.entry),
+            input,
+        })
+        .collect()
 }

@@ -9,7 +9,7 @@ use duramen_blocks::{Blocks, MemoryBlock, MergeOptions, Publisher, Staging};
 use duramen_bucket::{Bucket, Tenants, WriterIdentity, keys};
 use duramen_compact::{Compactor, Executor, Metrics, Policy, RoundSettings, RoundState, Rounds};
 use duramen_limits::LimitsHandle;
-use duramen_manifest::rollups::raw_contents;
+use duramen_manifest::rollups::RawDays;
 use duramen_manifest::{Commit, Flushed, Manifests, RolledDays, State};
 use duramen_metrics::Counter;
 use duramen_model::{
@@ -18,9 +18,9 @@ use duramen_model::{
 };
 use duramen_qos::Account;
 use duramen_runtime::{Clock, Entropy, MockClock};
-use duramen_source::rollup::RowParts;
 use duramen_source::rollup::hidden::of_days;
 use duramen_source::rollup::row::{RollupRow, roll_floats};
+use duramen_source::rollup::{RESOLUTIONS_MS, RowParts};
 use duramen_source::{Columns, MergeSource, Part, Reads, SeriesRequest, SeriesSource};
 use duramen_testkit::SimDisk;
 use futures::TryStreamExt;
@@ -224,9 +224,9 @@ pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
 /// the state.
 pub(crate) async fn check_rollups(bucket: &Bucket, state: &State, samples: &Answer) {
     let blocks = Blocks::new(bucket.clone(), 1 << 20, 1000, Account::unbounded());
-    let raw = raw_contents(state.blocks.values());
+    let raw = RawDays::of(state.blocks.values());
 
-    for resolution_ms in Policy::ROLLUPS_MS {
+    for resolution_ms in RESOLUTIONS_MS {
         let rolled = RolledDays::of(state.blocks.values(), &raw, resolution_ms, |_| true);
 
         for (day_ms, of_day) in rolled.days {

@@ -7,12 +7,11 @@ use async_trait::async_trait;
 use duramen_model::{Exemplar, FamilyMetadata, LabelsBuilder, TimeRange, is_stale};
 use duramen_qos::Exceeded;
 use duramen_runtime::Pace;
-use duramen_source::rollup::made::made;
 use duramen_source::undecoded::as_undecoded;
 use duramen_source::{
-    Columns, Coverage, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder,
-    PresenceStream, RollupStream, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest,
-    SeriesSource, SeriesStream, SeriesSummary, Trace, Tracer, UndecodedStream, WantedRollups,
+    Columns, Error, HistogramRef, LaterLabels, PresenceBatch, PresenceBatchBuilder, PresenceStream,
+    RollupSource, SeriesBatch, SeriesBatchBuilder, SeriesExemplars, SeriesRequest, SeriesSource,
+    SeriesStream, SeriesSummary, Trace, Tracer, UndecodedStream,
 };
 use futures::stream;
 use parking_lot::RwLockReadGuard;
@@ -372,17 +371,8 @@ impl SeriesSource for GenerationSource {
         Ok(self.moment.ttl_max_ms)
     }
 
-    async fn coverage(&self) -> Result<Vec<Coverage>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn rollups(
-        &self,
-        request: &SeriesRequest,
-        wanted: WantedRollups,
-    ) -> Result<RollupStream, Error> {
-        let samples = self.select(&request.with_columns(Columns::Samples)).await?;
-        Ok(made(samples, request.range, wanted.resolution_ms))
+    fn rollups(&self) -> Option<&dyn RollupSource> {
+        None
     }
 }
 

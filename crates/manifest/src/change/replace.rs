@@ -110,21 +110,11 @@ impl Replace {
     pub(super) fn check_deletions(&self, state: &State, through: u64) -> Result<(), Violation> {
         // A rollup has none of the samples that were deleted before its blocks were read.
         let rollups = self.add.iter().filter(|entry| !entry.rolled.is_empty());
-        for entry in rollups {
-            let mut later = state.deletions.touching(entry);
-
-            if let Some(missed) = later.find(|tombstone| tombstone.number > through) {
-                return Err(Violation::DeletionMissed {
-                    block: entry.id,
-                    number: missed.number,
-                });
-            }
-        }
-
         let is_merge = !self.add.is_empty();
         let removed = self.remove.iter().filter(|_| is_merge);
+        let merged = removed.filter_map(|block| state.blocks.get(block));
 
-        for entry in removed.filter_map(|block| state.blocks.get(block)) {
+        for entry in rollups.chain(merged) {
             let mut touching = state.deletions.touching(entry);
 
             if let Some(missed) = touching.find(|tombstone| tombstone.number > through) {

@@ -84,7 +84,10 @@ impl Query {
 
         let stopwatch = Stopwatch::start(Arc::clone(&resources.clock));
         let ttl_max_ms = context.source.ttl_max_ms().await?;
-        let coverage = context.source.coverage().await?;
+        let coverage = match context.source.rollups() {
+            Some(rollups) => rollups.coverage().await?,
+            None => Vec::new(),
+        };
         let rollups = Rollups::new(coverage, context.rollups);
 
         Ok(Self {

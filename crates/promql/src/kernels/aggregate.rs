@@ -1,6 +1,6 @@
 //! States of aggregations: values are added, states are merged, a value is returned.
 
-use crate::kernels::sum::Compensated;
+use duramen_model::Compensated;
 
 /// The state of one group at one step. It consists of numbers, so that it fits in Arrow columns.
 pub(crate) trait AggregateState: Copy + Default + Send + Sync + 'static {

@@ -1,7 +1,7 @@
 //! The integral of a curve that is known at its samples.
 
 use crate::kernels::seconds;
-use crate::kernels::sum::Compensated;
+use duramen_model::Compensated;
 
 /// Which value is used for the time between two samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

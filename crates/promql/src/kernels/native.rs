@@ -4,7 +4,7 @@ use duramen_model::FloatHistogram;
 use duramen_model::histogram::{Bucket, BucketBounds};
 
 use crate::annotation::Annotation;
-use crate::kernels::sum::Compensated;
+use duramen_model::Compensated;
 
 /// How observations are assumed to be spread over a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

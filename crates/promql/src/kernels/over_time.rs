@@ -1,6 +1,6 @@
 //! Functions over the samples of one window, at least one.
 
-use crate::kernels::sum::Compensated;
+use duramen_model::Compensated;
 
 /// Returns the smallest value. NaN only if all are NaN.
 pub(crate) fn min(values: &[f64]) -> f64 {

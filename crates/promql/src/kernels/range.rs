@@ -3,7 +3,7 @@
 use crate::kernels::extended::{self, Ends};
 use crate::kernels::rate::{self, Nature};
 use crate::kernels::seconds;
-use crate::kernels::{Window, integral, over_time, regression, sum};
+use crate::kernels::{Window, integral, mean, over_time, regression};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RangeFunction {
@@ -131,7 +131,7 @@ impl RangeFunction {
         let last = *values.last()?;
 
         Some(match self {
-            Self::Avg => sum::mean(values),
+            Self::Avg => mean::mean(values),
             Self::Changes => rate::changes(values),
             Self::Count => values.len() as f64,
             Self::Delta => return rate::extrapolated_growth(window, Nature::Gauge),

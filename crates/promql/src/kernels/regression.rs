@@ -1,6 +1,6 @@
 //! Straight lines through samples.
 
-use crate::kernels::sum::Compensated;
+use duramen_model::Compensated;
 
 /// Returns the slope per second and the value at `intercept_ms` of the least squares line. Needs
 /// two samples.

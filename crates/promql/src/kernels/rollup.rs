@@ -8,8 +8,9 @@
 //!
 //! Sums are the same but for the order in which they were added, 1e-12 of them.
 
+use duramen_model::Compensated;
 use duramen_source::rollup::RowParts;
-use duramen_source::rollup::row::{ExactSum, RollupRow, Step};
+use duramen_source::rollup::row::{RollupRow, Step};
 
 use crate::kernels::range::RangeFunction;
 use crate::kernels::rate::{self, Nature, Sampled};
@@ -87,14 +88,14 @@ impl RollupWindow {
 #[derive(Debug, Default)]
 struct Summary {
     count: u64,
-    sum: ExactSum,
+    sum: Compensated,
     min: f64,
     max: f64,
     first: f64,
     last: f64,
     first_ms: i64,
     last_ms: i64,
-    corrections: ExactSum,
+    corrections: Compensated,
     resets: u64,
     changes: u64,
 }

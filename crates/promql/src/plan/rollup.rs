@@ -1,4 +1,4 @@
-//! Which selectors are answered from rollups. Pure.
+//! Which selectors are answered from rollups.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -218,14 +218,5 @@ impl Asked<'_> {
     fn is_rough(&self, resolution_ms: i64) -> bool {
         matches!(self.function, StepFunction::Range(_))
             && self.lookup.range_ms >= BUCKETS_MIN * resolution_ms
-    }
-}
-
-/// A resolution as people write it.
-pub(crate) fn resolution_text(resolution_ms: i64) -> String {
-    match resolution_ms {
-        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        ms => format!("{ms}ms"),
     }
 }

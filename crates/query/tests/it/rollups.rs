@@ -20,6 +20,7 @@ use duramen_promql::{
 use duramen_qos::Account;
 use duramen_query::Storage;
 use duramen_runtime::{Clock, Entropy, MockClock, SystemClock};
+use duramen_source::rollup::RESOLUTIONS_MS;
 use duramen_source::{
     Columns, Error, HeadSnapshot, Heads, RetainedSource, Retention, SeriesRequest, SeriesSource,
     Views,
@@ -86,7 +87,7 @@ impl World {
             options,
         );
         let policy = Policy {
-            rollups_ms: Policy::ROLLUPS_MS.to_vec(),
+            rollups_ms: RESOLUTIONS_MS.to_vec(),
             ..Policy::default()
         };
 
@@ -637,5 +638,52 @@ async fn rollups_of_days_become_longer_ones() {
     assert_eq!(
         world.rollups().await,
         BTreeMap::from([(300_000, 4), (3_600_000, 2)])
+    );
+}
+
+/// A period of 30 days that goes on has few rollups of an hour, and those of 5 minutes stay apart.
+#[tokio::test]
+async fn rollups_of_hours_are_merged_while_their_period_lasts() {
+    let days = 5;
+    let mut world = World::new(days * DAY_MS + HOUR_MS);
+
+    for day in 0..days {
+        let mut samples = generated(day * DAY_MS, (day + 1) * DAY_MS, day.cast_unsigned());
+        samples.retain(|name, _| name.ends_with('4'));
+        world.flush(&samples).await;
+    }
+
+    world.compact().await;
+    assert_eq!(
+        world.rollups().await,
+        BTreeMap::from([(300_000, 5), (3_600_000, 1)])
+    );
+
+    let times = QueryTimes::range(HOUR_MS, days * DAY_MS, HOUR_MS).unwrap();
+    assert!(check_some(&world, times).await > 30);
+}
+
+/// Rollups that are not kept any more answer nothing: longer ones take their place.
+#[tokio::test]
+async fn the_rollups_that_are_kept_answer() {
+    let mut world = World::new(DAYS * DAY_MS + 6 * HOUR_MS);
+    world.flush(&generated(0, DAY_MS, 1)).await;
+    world.compact().await;
+
+    let retention = Retention::new(Vec::new(), 2 * DAY_MS)
+        .with_rollups(vec![(300_000, 2 * DAY_MS), (3_600_000, i64::MIN)]);
+    let retained: Arc<dyn SeriesSource> =
+        Arc::new(RetainedSource::new(world.view().await, Arc::new(retention)));
+
+    // Buckets of 5 minutes end at these times, and those of an hour do not.
+    let times = QueryTimes::range(HOUR_MS, DAY_MS, 5 * MINUTE_MS).unwrap();
+    let text = "rate(requests_total[1h])";
+    let answer = ask(&retained, RollupChoice::default(), text, times).await;
+    let (values, infos) = answer.unwrap();
+
+    assert!(values.len() > 100, "{}", values.len());
+    assert!(
+        infos.iter().any(|info| info.contains("rollups of 1h")),
+        "{infos:?}"
     );
 }

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use duramen_runtime::MemoryLimit;
 use duramen_settings::{Fault, leaves, text_of};
 use serde_json::Value;
@@ -154,13 +155,12 @@ impl Settings {
         }
     }
 
-    /// Returns the variables that look like ours and are none, which are misspelt.
-    pub(crate) fn unknown_variables() -> Vec<String> {
+    /// Returns those of the names of variables that look like ours and are none, which are misspelt.
+    pub(crate) fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
         let command = command();
         let known: Vec<_> = command.get_arguments().filter_map(Arg::get_env).collect();
 
-        let ours = std::env::vars_os().map(|(name, _)| name);
-        let unknown = ours.filter(|name| {
+        let unknown = names.into_iter().filter(|name| {
             let is_ours = name.to_string_lossy().starts_with("DURAMEN_");
             is_ours
                 && !known.contains(&name.as_os_str())
@@ -296,7 +296,22 @@ fn named(argument: Arg) -> Arg {
     let flag = name.replace('_', "-");
     let variable = format!("DURAMEN_{}", name.to_uppercase());
 
-    argument.long(flag).env(variable)
+    let argument = argument.long(flag).env(variable);
+
+    match argument.get_action() {
+        ArgAction::SetTrue => switch(argument),
+        _ => argument,
+    }
+}
+
+/// Returns a switch that also takes a value: `--compact`, `--compact=false`, and
+/// `DURAMEN_COMPACT=off`.
+fn switch(argument: Arg) -> Arg {
+    argument
+        .action(ArgAction::Set)
+        .num_args(0..=1)
+        .default_missing_value("true")
+        .value_parser(BoolishValueParser::new())
 }
 
 /// Returns the arguments that are keys in the order of the reference page: those without a section
@@ -459,6 +474,19 @@ mod tests {
                 .config
                 .multi_tenancy
         );
+    }
+
+    #[test]
+    fn variables_that_look_like_settings_and_are_none_are_found() {
+        let names = [
+            "DURAMEN_LISTN",
+            "DURAMEN_HTTP_LISTEN",
+            "DURAMEN_FLUSH_INTERVALL",
+            "PATH",
+        ];
+        let unknown = Settings::unknown_variables(names.map(OsString::from));
+
+        assert_eq!(unknown, ["DURAMEN_FLUSH_INTERVALL", "DURAMEN_LISTN"]);
     }
 
     #[test]

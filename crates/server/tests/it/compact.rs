@@ -123,6 +123,65 @@ async fn a_day_is_merged_beside_a_server_and_queries_go_on() {
     assert_eq!(server.value(query, asked_ms).await.as_deref(), Some("12"));
 }
 
+/// Which rollups a query may read, and which it has read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_names_its_rollups() {
+    let s3 = S3::start(S3Options::default()).await.unwrap();
+    let server = Duramen::on(&s3).await;
+    let day_ms = (now_ms() / DAY_MS - 3) * DAY_MS;
+
+    let mut body = Body::default();
+    for minute in 0..24 * 60 {
+        body = body.sample("a", day_ms + minute * 60_000 + 1, minute as f64);
+    }
+    server.write(body.snappy()).await;
+    server.flush().await;
+
+    ended(&compact(&s3, &[WITH_ROLLUPS]), 0);
+    // The server hears of it with its next flush.
+    let body = Body::default().sample("a", day_ms + DAY_MS, 0.0);
+    server.write(body.snappy()).await;
+    server.flush().await;
+
+    let start = (day_ms / 1000 + 3 * 3_600).to_string();
+    let end = (day_ms / 1000 + 9 * 3_600).to_string();
+    let ask = async |step: &str, resolution: Option<&str>| {
+        let mut params = vec![
+            ("query", "sum_over_time(a[1h])"),
+            ("start", start.as_str()),
+            ("end", end.as_str()),
+            ("step", step),
+        ];
+        params.extend(resolution.map(|text| ("max_source_resolution", text)));
+        server.get("/api/v1/query_range", &params).await
+    };
+
+    for (step, resolution, read) in [
+        ("1h", None, Some("1h")),
+        ("1h", Some("auto"), Some("1h")),
+        ("1h", Some("5m"), Some("5m")),
+        ("1h", Some("0s"), None),
+        ("5m", None, Some("5m")),
+        ("5m", Some("1m"), None),
+        ("61s", None, None),
+    ] {
+        let answer = ask(step, resolution).await;
+        let case = format!("{step} {resolution:?}");
+
+        assert_eq!(answer.status, 200, "{case}");
+        assert_eq!(answer.header("x-duramen-resolution"), read, "{case}");
+
+        let first = &answer.json()["data"]["result"][0]["values"][0][1];
+        assert_eq!(*first, (60 * 120 + 59 * 60 / 2).to_string(), "{case}");
+    }
+
+    let refused = ask("1h", Some("often")).await;
+    assert_eq!(refused.status, 400);
+    let why = refused.json()["error"].to_string();
+    assert!(why.contains("max_source_resolution"), "{why}");
+    assert!(why.contains("a duration or `auto`"), "{why}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_beyond_its_retention_goes_without_a_server() {
     let s3 = S3::start(S3Options::default()).await.unwrap();

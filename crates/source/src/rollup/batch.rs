@@ -1,13 +1,15 @@
 //! Series with their rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use duramen_model::Labels;
+use duramen_qos::Reservation;
 
 use crate::rollup::row::RollupRow;
 
 /// A batch ends at about so many rows.
-pub const BATCH_ROWS: usize = 64 << 10;
+pub const BATCH_ROWS: usize = 16 << 10;
 
 /// Some series, in the order of a block, each with its rows in the order of time.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,8 @@ pub struct RollupBatch {
     rows: Vec<RollupRow>,
     /// Where the rows of each series end.
     row_ends: Vec<usize>,
+    /// The memory of the batch, where somebody counts it.
+    _memory: Option<Arc<Reservation>>,
 }
 
 impl RollupBatch {
@@ -79,6 +83,15 @@ impl RollupBatch {
         }
 
         batch
+    }
+
+    /// The same batch, which keeps its memory reserved while it exists.
+    #[must_use]
+    pub fn holding(self, memory: Reservation) -> Self {
+        Self {
+            _memory: Some(Arc::new(memory)),
+            ..self
+        }
     }
 
     /// Whether the batch is as large as a batch gets.

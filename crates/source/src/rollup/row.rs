@@ -1,6 +1,6 @@
 //! One bucket of one series. Pure.
 
-use duramen_model::is_stale;
+use duramen_model::{Compensated, is_stale};
 
 use crate::batch::SeriesBatch;
 
@@ -120,36 +120,6 @@ impl Step {
     }
 }
 
-/// A sum whose rounding errors are added at the end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ExactSum {
-    sum: f64,
-    rest: f64,
-}
-
-impl ExactSum {
-    #[inline]
-    pub fn add(&mut self, value: f64) {
-        let total = self.sum + value;
-
-        let lost = match self.sum.abs() >= value.abs() {
-            true => (self.sum - total) + value,
-            false => (value - total) + self.sum,
-        };
-
-        self.rest += lost;
-        self.sum = total;
-    }
-
-    pub fn total(self) -> f64 {
-        // An overflow makes a NaN of the rest.
-        match self.sum.is_finite() {
-            true => self.sum + self.rest,
-            false => self.sum,
-        }
-    }
-}
-
 /// The end of the bucket that holds a time.
 pub fn bucket_end(ts_ms: i64, resolution_ms: i64) -> i64 {
     let number = ts_ms.saturating_add(resolution_ms - 1);
@@ -218,8 +188,8 @@ fn bucket(end_ms: i64, ts: &[i64], values: &[f64]) -> RollupRow {
         ..RollupRow::default()
     };
 
-    let mut sum = ExactSum::default();
-    let mut corrections = ExactSum::default();
+    let mut sum = Compensated::default();
+    let mut corrections = Compensated::default();
 
     for (&ts_ms, &value) in ts.iter().zip(values) {
         if is_stale(value) {

@@ -133,7 +133,10 @@ fn resolution(params: &Params) -> Result<Option<ResolutionMax>, Failure> {
         return Ok(Some(ResolutionMax::Any));
     }
 
-    let why = |e| Failure::parameter("max_source_resolution", format!("{e}, and not auto"));
+    let why = |e| {
+        let text = format!("{e}; it takes a duration or `auto`");
+        Failure::parameter("max_source_resolution", text)
+    };
     let ms = parse_duration_ms(text).map_err(why)?;
     Ok(Some(ResolutionMax::Ms(ms.max(0))))
 }

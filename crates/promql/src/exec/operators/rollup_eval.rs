@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion_common::error::{DataFusionError, Result};
 use datafusion_execution::SendableRecordBatchStream;
-use duramen_model::{Matcher, TimeRange};
+use duramen_model::{Matcher, TimeRange, duration};
 use duramen_source::rollup::RowParts;
 use duramen_source::rollup::batch::RollupBatch;
 use duramen_source::rollup::row::RollupRow;
@@ -26,7 +26,7 @@ use crate::exec::support::sample_budget::SampleBudget;
 use crate::kernels::rollup::{self, Rolled, RollupWindow, newest, over_window};
 use crate::kernels::seconds;
 use crate::plan::lookup::StepFunction;
-use crate::plan::rollup::{Rollup, resolution_text};
+use crate::plan::rollup::Rollup;
 use crate::vector::{self, VectorBuilder};
 
 /// Turns rows of rollups into cells, as [`StepEval`] does with samples. The samples are read of
@@ -70,9 +70,20 @@ enum State {
 /// What the rows of a series tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    All,
+    /// What the choice of rollups has promised.
+    Exactly,
+    /// Windows hold whole buckets where they should not, since the samples are gone.
+    Roughly,
     /// A step needs samples.
     Undecided,
+}
+
+/// What the rows of a series tell of one step.
+struct AtStep {
+    value: Option<f64>,
+    /// How many rows the window has.
+    rows: usize,
+    is_rough: bool,
 }
 
 impl Running {
@@ -84,7 +95,8 @@ impl Running {
                         resolution_ms: self.node.rollup.resolution_ms,
                         parts: parts(self.node.samples.function),
                     };
-                    let rows = self.source.rollups(&self.request, wanted).await;
+                    let rollups = self.source.rollups().ok_or_else(no_rollups)?;
+                    let rows = rollups.rows(&self.request, wanted).await;
                     self.state = State::Rows(rows.map_err(source_error)?);
                 }
                 State::Rows(rows) => match rows.try_next().await.map_err(source_error)? {
@@ -122,6 +134,7 @@ impl Running {
         let mut cells = vec![None; steps];
         let mut seen = vec![0u64; steps];
         let mut annotated = None;
+        let mut is_rough = false;
         let mut nameless = node.samples.names.nameless();
 
         self.allowance.hold(batch.bytes() + self.undecided_bytes)?;
@@ -132,10 +145,14 @@ impl Running {
             let encoded = batch.labels_at(series);
             let rows = batch.rows_at(series);
 
-            if self.tell(rows, &mut cells, &mut seen) == Told::Undecided {
-                self.undecided_bytes += encoded.len() + UNDECIDED_BYTES;
-                self.undecided.insert(encoded.into());
-                continue;
+            match self.tell(rows, &mut cells, &mut seen) {
+                Told::Exactly => {}
+                Told::Roughly => is_rough = true,
+                Told::Undecided => {
+                    self.undecided_bytes += encoded.len() + UNDECIDED_BYTES;
+                    self.undecided.insert(encoded.into());
+                    continue;
+                }
             }
 
             let name = match node.samples.function.keeps_name() {
@@ -153,6 +170,10 @@ impl Running {
         self.allowance
             .hold(out.bytes() + batch.bytes() + self.undecided_bytes)?;
 
+        if is_rough {
+            self.inform();
+        }
+
         let samples = &node.samples;
         let counts = self.allowance.counts();
         counts.add(&samples.place, &samples.grid, &seen, &[]);
@@ -162,11 +183,8 @@ impl Running {
 
     /// Puts the value at each step into `cells`, as far as the rows tell it.
     fn tell(&self, rows: &[RollupRow], cells: &mut [Option<f64>], seen: &mut [u64]) -> Told {
-        let RollupEval {
-            rollup, samples, ..
-        } = &*self.node;
-
-        let mut is_approximate = rollup.is_approximate;
+        let samples = &self.node.samples;
+        let mut told = Told::Exactly;
         // Windows ascend with the steps, so what is before one is before the next.
         let mut rest = rows;
 
@@ -176,42 +194,59 @@ impl Running {
             let behind = rest.iter().position(|row| row.end_ms > start_ms);
             rest = &rest[behind.unwrap_or(rest.len())..];
 
-            loop {
-                let window = RollupWindow {
-                    start_ms,
-                    end_ms: samples.lookup.end_ms(time_ms),
-                    range_ms: samples.lookup.range_ms,
-                    resolution_ms: rollup.resolution_ms,
-                    is_approximate,
-                };
-                let rows = window.rows(rest);
+            let Some(at_step) = self.at(time_ms, rest, told == Told::Roughly) else {
+                return Told::Undecided;
+            };
 
-                if let Rolled::Value(value) = value(samples.function, rows, &window) {
-                    cells[step] = value;
-                    seen[step] += rows.len() as u64;
-                    break;
-                }
-
-                let has_histograms = rows.iter().any(|row| row.histograms > 0);
-
-                // Where the samples are gone, whole buckets are all there is.
-                if is_approximate || !rollup.is_alone || has_histograms {
-                    return Told::Undecided;
-                }
-
-                is_approximate = true;
-                self.inform();
+            if at_step.is_rough {
+                told = Told::Roughly;
             }
+
+            cells[step] = at_step.value;
+            seen[step] += at_step.rows as u64;
         }
 
-        Told::All
+        told
+    }
+
+    /// Returns what the rows tell of one step; `None` if samples must. Where the samples are gone,
+    /// whole buckets are all there is: then, and if `is_rough`, windows hold these.
+    fn at(&self, time_ms: i64, rest: &[RollupRow], is_rough: bool) -> Option<AtStep> {
+        let RollupEval {
+            rollup, samples, ..
+        } = &*self.node;
+
+        let window = RollupWindow {
+            start_ms: samples.lookup.start_ms(time_ms),
+            end_ms: samples.lookup.end_ms(time_ms),
+            range_ms: samples.lookup.range_ms,
+            resolution_ms: rollup.resolution_ms,
+            is_approximate: rollup.is_approximate || is_rough,
+        };
+        let rows = window.rows(rest);
+
+        if let Rolled::Value(value) = value(samples.function, rows, &window) {
+            let rows = rows.len();
+            return Some(AtStep {
+                value,
+                rows,
+                is_rough,
+            });
+        }
+
+        let has_histograms = rows.iter().any(|row| row.histograms > 0);
+
+        match window.is_approximate || !rollup.is_alone || has_histograms {
+            true => None,
+            false => self.at(time_ms, rest, true),
+        }
     }
 
     fn inform(&self) {
         let RollupEval {
             rollup, samples, ..
         } = &*self.node;
-        let resolution = resolution_text(rollup.resolution_ms);
+        let resolution = duration::format_ms(rollup.resolution_ms);
 
         self.allowance.annotations().inform(
             format_args!(
@@ -271,6 +306,10 @@ fn value(function: StepFunction, rows: &[RollupRow], window: &RollupWindow) -> R
     }
 }
 
+fn no_rollups() -> DataFusionError {
+    Error::execution("the source has no rollups any more".to_owned()).into()
+}
+
 fn source_error(error: duramen_source::Error) -> DataFusionError {
     Error::Source(error).into()
 }
@@ -296,7 +335,7 @@ impl Operator for RollupEval {
             matchers.join(","),
             self.range.start_ms(),
             self.range.end_ms(),
-            resolution_text(resolution_ms),
+            duration::format_ms(resolution_ms),
             !is_approximate,
         )?;
 

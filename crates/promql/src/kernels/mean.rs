@@ -1,44 +1,6 @@
-//! Sums with the rounding errors of plain addition kept.
+//! Means of values.
 
-/// Neumaier's compensated sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Compensated {
-    pub(crate) sum: f64,
-    /// The rounding error of `sum`.
-    pub(crate) rest: f64,
-}
-
-impl Compensated {
-    #[inline]
-    pub(crate) fn add(&mut self, value: f64) {
-        let total = self.sum + value;
-
-        // A selection without a branch, because the branch would be unpredictable.
-        let (large, small) = if self.sum.abs() >= value.abs() {
-            (self.sum, value)
-        } else {
-            (value, self.sum)
-        };
-
-        let rest = self.rest + ((large - total) + small);
-        self.rest = if total.is_infinite() { 0.0 } else { rest };
-        self.sum = total;
-    }
-
-    #[inline]
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.add(other.sum);
-        self.rest += other.rest;
-    }
-
-    pub(crate) fn total(&self) -> f64 {
-        if self.sum.is_infinite() {
-            self.sum
-        } else {
-            self.sum + self.rest
-        }
-    }
-}
+use duramen_model::Compensated;
 
 /// Returns the mean of values, at least one. The sum is divided at the end as long as it does not
 /// overflow. From then on, the mean is updated instead.
@@ -87,16 +49,6 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn small_values_survive_large_ones_that_cancel() {
-        let mut sum = Compensated::default();
-        for value in [1.0, 1e100, 1.0, -1e100] {
-            sum.add(value);
-        }
-
-        assert_eq!(sum.total(), 2.0);
-    }
 
     #[test]
     fn a_mean_does_not_overflow_with_its_sum() {
