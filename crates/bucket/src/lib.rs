@@ -51,5 +51,5 @@ pub use metrics::{Metrics, Op};
 pub use opening::{Opening, OpeningError};
 pub use probe::ProbeReport;
 pub use retry::RetryPolicy;
-pub use tenants::{Tenant, Tenants};
+pub use tenants::{DeletedTenant, GROUP, NotRenamed, Tenant, Tenants};
 pub use url::StoreUrl;

@@ -100,11 +100,10 @@ impl Executor {
         }
 
         let places = Places::default();
-        let mut merged = self.merge(tenant, &state, job, &places).await?;
+        let merged = self.merge(tenant, &state, job, &places).await?;
 
-        for block in &mut merged.blocks {
-            // An output lies in the folder of its own tenant, wherever the inputs were.
-            block.entry.home = None;
+        // An output lies in the folder of its own tenant, wherever the inputs were.
+        for block in &merged.blocks {
             self.upload(tenant, &block.entry, &places).await?;
         }
 

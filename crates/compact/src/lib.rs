@@ -29,6 +29,7 @@
 
 pub mod claims;
 mod clean;
+mod clones;
 pub mod collector;
 pub mod compactor;
 pub mod cycles;

@@ -1,6 +1,6 @@
 //! Which blocks are to become one. Pure: live blocks, a policy and the time come in, jobs go out.
 //!
-//! A job takes blocks of one window, one class and one home. Its inputs are next to each other in
+//! A job takes blocks of one window and one class. Its inputs are next to each other in
 //! the order that decides between two values of one time. The output ranks by its smallest order,
 //! as in queries. So a block between them that may have the same series and times would change
 //! sides: then the run ends before it (`runs`).
@@ -25,7 +25,7 @@ use duramen_model::{BlockEntry, BlockId};
 
 use crate::job::{Job, Level};
 use crate::policy::Policy;
-use crate::unit::{Kind, Unit};
+use crate::unit::Unit;
 use crate::window::{Span, Window};
 
 /// Returns the jobs that can be done now, at the same time or one after the other: those of the
@@ -99,15 +99,17 @@ impl Planner<'_> {
         day: &[&Unit<'_>],
         wide: &[&Unit<'_>],
     ) -> Vec<Job> {
-        let mut kinds: BTreeMap<Kind<'_>, Vec<&Unit<'_>>> = BTreeMap::new();
+        let mut classes: BTreeMap<&str, Vec<&Unit<'_>>> = BTreeMap::new();
         for unit in inside.iter().filter(|unit| unit.is_free) {
-            kinds.entry(unit.kind).or_default().push(unit);
+            classes.entry(unit.retention).or_default().push(unit);
         }
 
         let mut jobs = Vec::new();
-        for (kind, free) in kinds {
+        for (retention, free) in classes {
             let is_free = |unit: &Unit<'_>| {
-                unit.is_free && unit.kind == kind && unit.window(window.span) == Some(window)
+                unit.is_free
+                    && unit.retention == retention
+                    && unit.window(window.span) == Some(window)
             };
 
             let stays = day.iter().chain(wide).filter(|unit| !is_free(unit));
@@ -196,7 +198,7 @@ impl Planner<'_> {
     }
 }
 
-/// Splits units of one kind, ascending by order, into runs that may be merged. `others` are the
+/// Splits units of one class, ascending by order, into runs that may be merged. `others` are the
 /// units that stay as they are, ascending by order too.
 ///
 /// A merge gives all its inputs the smallest order among them. This changes which value counts if

@@ -13,6 +13,7 @@ use duramen_qos::{Account, Use};
 use parking_lot::Mutex;
 use tracing::warn;
 
+use crate::clones::Clones;
 use crate::compactor::Compactor;
 use crate::job::{Job, Level};
 use crate::metrics::{Backlog, Metrics};
@@ -58,6 +59,7 @@ pub struct RoundState {
     replaced: Replaced,
     /// What named snapshots need.
     named: Named,
+    clones: Clones,
     /// Blocks that had deleted samples and are not live any more, and when this was seen on the
     /// monotonic clock.
     remains: Mutex<BTreeMap<TenantId, BTreeMap<BlockId, Duration>>>,
@@ -84,7 +86,8 @@ impl Rounds {
     ///
     /// Requests for each tenant: a look at the manifest, which is 1 GET if nothing is new; none if
     /// the last look was less than a quarter of the grace ago and left no job. If blocks are beyond
-    /// their retention: 1 PUT for each 1,000 of them, and another look. If there are jobs: those of
+    /// their retention: 1 PUT for each 1,000 of them, and another look. For each clone that
+    /// holds blocks, those of [`Clones::needs`] at each look. If there are jobs: those of
     /// [`Compactor::drain`], and another look. For each replaced block, once: 1 DELETE for each of
     /// its files. If the last sample of a deletion is gone: 1 PUT.
     pub async fn round(&self) {
@@ -108,6 +111,7 @@ impl Rounds {
     ) -> Result<(), Error> {
         if self.must_look(tenant) {
             self.look(tenant).await?;
+            self.release_clones(tenant).await?;
         }
 
         self.expire(tenant, name).await?;
@@ -212,6 +216,21 @@ impl Rounds {
         self.state.replaced.look(tenant, &state, now);
         self.state.looked.lock().insert(tenant, now);
         Ok(())
+    }
+
+    /// Lets go of blocks that clones of the tenant do not need any more.
+    async fn release_clones(&self, tenant: TenantId) -> Result<(), Error> {
+        let Some(state) = self.compactor.known(tenant) else {
+            return Ok(());
+        };
+
+        let manifests = self.compactor.manifests();
+        let home = (tenant, &*state);
+        let history = self.settings.history;
+        self.state
+            .clones
+            .release(manifests, &self.register, home, history)
+            .await
     }
 
     /// Returns the blocks that named snapshots need, of the manifest as it was seen last.

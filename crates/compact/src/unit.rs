@@ -7,9 +7,6 @@ use duramen_model::{BlockEntry, BlockId, Content, Order, TimeRange};
 
 use crate::window::{Span, Window};
 
-/// What all blocks of an output have in common.
-pub(crate) type Kind<'a> = (&'a str, Option<duramen_model::TenantId>);
-
 /// A block, or all siblings of one output.
 #[derive(Debug)]
 pub(crate) struct Unit<'a> {
@@ -19,7 +16,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) order: Order,
     pub(crate) level: u8,
     pub(crate) bytes: u64,
-    pub(crate) kind: Kind<'a>,
+    /// The class of retention, which all blocks of an output have in common.
+    pub(crate) retention: &'a str,
     /// Whether a merge may take it.
     pub(crate) is_free: bool,
     range: TimeRange,
@@ -62,14 +60,13 @@ impl<'a> Unit<'a> {
         let last_name = blocks.iter().filter_map(|entry| last_name(entry)).max();
         let bytes = blocks.iter().map(|entry| entry.stats.bytes());
         let is_held = blocks.iter().any(|entry| held.contains(&entry.id));
-        let is_one_home = blocks.iter().all(|entry| entry.home == first.home);
 
         Some(Self {
             order: blocks.iter().map(|entry| entry.order.min).min()?,
             level: blocks.iter().map(|entry| entry.level).max()?,
             bytes: bytes.fold(0, u64::saturating_add),
-            kind: (&first.retention, first.home),
-            is_free: !is_held && is_one_home,
+            retention: &first.retention,
+            is_free: !is_held,
             range: TimeRange::closed(min_ts_ms, max_ts_ms)?,
             names: first_name.zip(last_name),
             blocks,

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use duramen_model::{Labels, TenantId};
+use duramen_model::{Labels, TenantId, TenantName};
 use duramen_runtime::Clock;
 use duramen_runtime::priority::step_ahead;
 use duramen_wal::{Position, SegmentId, Wal, WriteRecord};
@@ -263,9 +263,10 @@ impl CommitLoop {
             metadata,
         } = rows;
 
+        let name = (!is_named).then(|| head.name());
         let record = WriteRecord {
             tenant: head.id,
-            tenant_name: if is_named { "" } else { head.name.as_str() },
+            tenant_name: name.as_ref().map_or("", TenantName::as_str),
             series: &series,
             refs: slots,
             ts_ms,

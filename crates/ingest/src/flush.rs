@@ -107,7 +107,7 @@ pub(crate) async fn flush(
         flusher.metrics.flushed_samples.inc_by(report.samples);
         flusher.metrics.flushed_bytes.inc_by(report.bytes);
         flusher.metrics.flushed_blocks.inc_by(report.blocks as u64);
-        info!(tenant = %head.name, ?report, "flushed a head");
+        info!(tenant = %head.name(), ?report, "flushed a head");
     }
 
     Ok(report)
@@ -151,7 +151,7 @@ async fn bring_up_and_commit(
                 return Ok(blocks);
             }
             Err(error) if error.is_behind_horizon() && refusals < REFUSALS_MAX => {
-                warn!(tenant = %head.name, %error, "the blocks of a flush come too late; they are uploaded again");
+                warn!(tenant = %head.name(), %error, "the blocks of a flush come too late; they are uploaded again");
                 frozen.withdraw();
                 refusals += 1;
             }
@@ -163,7 +163,7 @@ async fn bring_up_and_commit(
 /// Forgets idle series, which had no samples for a whole flush, and metadata where there is too
 /// much.
 async fn forget(flusher: &Arc<Flusher>, head: &Arc<TenantHead>) -> Result<(), Error> {
-    let families_max = flusher.limits.of(&head.name).ingest.metadata_families_max;
+    let families_max = flusher.limits.of(&head.name()).ingest.metadata_families_max;
     let two_flushes_ms =
         i64::try_from(2 * flusher.config.flush_interval.as_millis()).unwrap_or(i64::MAX);
     let idle_before_ms = flusher.clock.now_ms().saturating_sub(two_flushes_ms);

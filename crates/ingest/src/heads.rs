@@ -109,7 +109,19 @@ impl TenantHeads {
     /// Returns the head of the tenant with this name, if there is one.
     pub(crate) fn find(&self, name: &TenantName) -> Option<Arc<TenantHead>> {
         let heads = self.by_tenant.read();
-        heads.values().find(|head| head.name == *name).cloned()
+        heads.values().find(|head| head.name() == *name).cloned()
+    }
+
+    /// Gives a tenant another name in this process.
+    pub(crate) fn rename(&self, id: TenantId, name: &TenantName) {
+        self.intake.rename(id, name);
+    }
+
+    /// Drops the head of a tenant that was deleted, with all that it holds. The log needs its
+    /// records no more.
+    pub(crate) fn forget(&self, id: TenantId) {
+        self.by_tenant.write().remove(&id);
+        self.intake.forget(id);
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<TenantHead>> {
@@ -124,12 +136,12 @@ impl TenantHeads {
         }
 
         // A tenant without a name comes back at the next start, once the register knows it.
-        if head.name.as_str().strip_prefix("unknown-") == Some(&head.id.to_string()) {
+        if head.name().as_str().strip_prefix("unknown-") == Some(&head.id.to_string()) {
             return head.check();
         }
 
-        if self.register.lookup(&head.name) != Some(head.id) {
-            let id = self.register.restore(&head.name, head.id).await?;
+        if self.register.lookup(&head.name()) != Some(head.id) {
+            let id = self.register.restore(&head.name(), head.id).await?;
             if id != head.id {
                 // Another tenant has the name by now. The next start gives the samples to that
                 // tenant.
@@ -140,7 +152,7 @@ impl TenantHeads {
         let past = self.take_over(head.id).await?;
         self.commit.skip_to(past.next_position()).await?;
         head.heal(past.flushed, past.metadata);
-        info!(tenant = %head.name, "a tenant is out of quarantine");
+        info!(tenant = %head.name(), "a tenant is out of quarantine");
 
         Ok(())
     }

@@ -125,11 +125,11 @@ impl Ingester {
                 .write(head, rows, exemplars_max, write.permit, pin)
                 .await?;
 
-            self.note_applied(&head.name, &applied, new_families);
+            self.note_applied(&head.name(), &applied, new_families);
             report.note(head, applied);
         }
 
-        self.note_rejected(&head.name, &report);
+        self.note_rejected(&head.name(), &report);
         Ok(report)
     }
 
@@ -201,7 +201,7 @@ impl Ingester {
         self.heads
             .all()
             .into_iter()
-            .map(|head| head.name.clone())
+            .map(|head| head.name())
             .collect()
     }
 
@@ -228,7 +228,7 @@ impl Ingester {
             .set(i64::try_from(quarantined).unwrap_or(i64::MAX));
 
         for head in &heads {
-            let label = TenantLabel::of(&head.name);
+            let label = TenantLabel::of(&head.name());
             let metrics = &self.metrics;
             let (histograms, exemplars) = head.rare();
 

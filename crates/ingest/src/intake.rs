@@ -184,6 +184,18 @@ impl Intake {
         })
     }
 
+    /// Gives a tenant another name in this process.
+    pub(crate) fn rename(&self, id: TenantId, name: &TenantName) {
+        if let Some(tenant) = self.tenants.read().get(&id) {
+            tenant.rename(name);
+        }
+    }
+
+    /// Forgets a tenant that was deleted.
+    pub(crate) fn forget(&self, id: TenantId) {
+        self.tenants.write().remove(&id);
+    }
+
     /// Decides which series of a request are taken, and checks the request against the tenant's
     /// rate.
     ///
@@ -195,7 +207,8 @@ impl Intake {
     ) -> Result<GatedWrite<'a>, Error> {
         let DecodedWrite { request, permit } = write;
         let parts = &self.parts;
-        let limits = parts.limits.of(&tenant.name);
+        let name = tenant.name();
+        let limits = parts.limits.of(&name);
 
         let electorate = Electorate {
             tenant: tenant.id,
@@ -210,13 +223,13 @@ impl Intake {
 
         let gate = gate.map_err(|error| match error.is_damage() {
             true => Error::Quarantined {
-                tenant: tenant.name.clone(),
+                tenant: name.clone(),
                 cause: Arc::from(error.cause()),
             },
             false => error,
         })?;
 
-        let duplicates = self.note_duplicates(&tenant.name, &gate, &request);
+        let duplicates = self.note_duplicates(&name, &gate, &request);
         let sent = request.ts_ms.len() + request.histograms.len() + request.exemplars.len();
         let samples = sent.saturating_sub(duplicates.all()) as u64;
 
@@ -225,7 +238,7 @@ impl Intake {
             .take(parts.clock.monotonic(), samples, &limits.ingest)
             .inspect_err(|error| {
                 if let Some(limit) = rate::limit_of(error) {
-                    self.count_limited(&tenant.name, limit);
+                    self.count_limited(&name, limit);
                 }
             })?;
 

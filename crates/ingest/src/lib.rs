@@ -58,6 +58,7 @@ mod schedule;
 mod seen;
 mod snapshots;
 mod start;
+mod tenants;
 mod windows;
 
 pub use admit::TS_MS_MIN;
@@ -77,4 +78,5 @@ pub use rejection::{Lost, Reason, Rejections};
 pub use report::WriteReport;
 pub use snapshots::SnapshotBlocks;
 pub use start::{Parts, StartReport};
+pub use tenants::{NotCloned, Remains};
 pub use windows::FLUSH_BLOCKS_MAX;

@@ -19,7 +19,7 @@ impl TenantHead {
         let before = self.quarantined.write().replace(Arc::from(cause.as_str()));
 
         if before.is_none() {
-            error!(tenant = %self.name, cause, "a tenant is in quarantine: its writes and queries get 503, its samples are kept");
+            error!(tenant = %self.name(), cause, "a tenant is in quarantine: its writes and queries get 503, its samples are kept");
         }
     }
 
@@ -28,7 +28,7 @@ impl TenantHead {
         match &*self.quarantined.read() {
             None => Ok(()),
             Some(cause) => Err(Error::Quarantined {
-                tenant: self.name.clone(),
+                tenant: self.name(),
                 cause: Arc::clone(cause),
             }),
         }

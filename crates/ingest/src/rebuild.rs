@@ -49,7 +49,7 @@ fn read_again(
         head,
         generation: Generation::new(frozen.order),
         now_ms: i64::try_from(flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX),
-        exemplars_max: flusher.limits.of(&head.name).ingest.exemplars_max,
+        exemplars_max: flusher.limits.of(&head.name()).ingest.exemplars_max,
         segment: None,
         definitions: HashMap::new(),
         slots: References::default(),
@@ -58,7 +58,7 @@ fn read_again(
 
     let positions = frozen.positions();
     let damaged = || Error::LogDamaged {
-        tenant: head.name.clone(),
+        tenant: head.name(),
         start: positions.start,
         end: positions.end,
     };

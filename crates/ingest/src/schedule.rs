@@ -67,7 +67,7 @@ pub(crate) fn start_flushing(flusher: Arc<Flusher>, seen: Arc<SeenClock>, tasks:
                         return Err(error);
                     }
 
-                    warn!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
+                    warn!(tenant = %head.name(), %error, cause = ?std::error::Error::source(&error),
                         "a head could not be flushed; the samples stay in the log and it is tried again");
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duramen_manifest::{Commit, Manifests, State, Tombstone, Violation};
+use duramen_manifest::{Commit, Manifests, State, Tombstone, Violation, clones};
 use duramen_model::{BlockEntry, TenantId, TenantName};
 use tracing::info;
 
@@ -42,6 +42,7 @@ impl Ingester {
             return Ok(None);
         };
 
+        check_name(name)?;
         self.flush(tenant).await?;
 
         // A commit whose names are there counts as one that has happened.
@@ -93,6 +94,7 @@ impl Ingester {
             return Ok(false);
         };
 
+        check_name(name)?;
         let manifests = &self.heads.manifests;
         if !manifests.refresh(id).await?.snapshots.contains_key(name) {
             let name = name.to_owned();
@@ -105,8 +107,18 @@ impl Ingester {
     }
 }
 
+/// Refuses the names by which clones hold blocks.
+fn check_name(name: &str) -> Result<(), Error> {
+    match clones::is_hold(name) {
+        true => Err(Error::Snapshot(Violation::SnapshotOfClone {
+            name: name.to_owned(),
+        })),
+        false => Ok(()),
+    }
+}
+
 /// Commits, and returns what the name stands for then.
-async fn commit(
+pub(crate) async fn commit(
     manifests: &Manifests,
     tenant: TenantId,
     commit: Commit,

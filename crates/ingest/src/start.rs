@@ -79,6 +79,8 @@ pub struct StartReport {
     pub tenants: usize,
     /// Tenants of the log that the register did not know.
     pub unknown_tenants: usize,
+    /// Records of tenants that were deleted, which are passed over.
+    pub deleted_records: u64,
 }
 
 impl Ingester {
@@ -321,6 +323,12 @@ impl<'a> Replay<'a> {
             self.flushed.clear();
         }
 
+        let register = &self.flusher.heads.register;
+        if register.is_deleted(entry.record.tenant) {
+            self.report.deleted_records += 1;
+            return Ok(());
+        }
+
         let head = self.head(&entry.record)?;
         self.report.records += 1;
         self.flusher.metrics.replay.note(entry.bytes_before);
@@ -340,13 +348,13 @@ impl<'a> Replay<'a> {
         let (rows, lost) = self.resolve(entry.record);
         if lost > 0 {
             self.report.lost_samples += lost;
-            error!(tenant = %head.name, %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
+            error!(tenant = %head.name(), %segment, %position, lost, "samples of a damaged log are lost: their series is not known");
         }
 
         head.freeze_before(position, || self.flusher.heads.orders.next());
 
         let now_ms = i64::try_from(self.flusher.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
-        let exemplars_max = self.flusher.limits.of(&head.name).ingest.exemplars_max;
+        let exemplars_max = self.flusher.limits.of(&head.name()).ingest.exemplars_max;
         let applied = head.apply(position, now_ms, rows, exemplars_max);
 
         self.report.samples += (applied.samples.stored + applied.histograms.stored) as u64;
@@ -472,12 +480,12 @@ impl<'a> Replay<'a> {
 
             match self.runtime.block_on(stage_frozen(flusher, &head)) {
                 Ok(true) => {
-                    info!(tenant = %head.name, %position, "staged a head in the middle of the replay")
+                    info!(tenant = %head.name(), %position, "staged a head in the middle of the replay")
                 }
                 Ok(false) => self.may_stage = false,
                 Err(error) => {
                     // The samples stay in memory: an error here would fail every start.
-                    error!(tenant = %head.name, %error, "the log is more than heads may hold, and nothing can be staged");
+                    error!(tenant = %head.name(), %error, "the log is more than heads may hold, and nothing can be staged");
                     self.may_stage = false;
                 }
             }

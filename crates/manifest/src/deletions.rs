@@ -159,8 +159,14 @@ impl Deletions {
         }
     }
 
-    /// Notes that a live block goes.
+    /// Notes that a live block goes. The objects of a block in another tenant's folder are that
+    /// tenant's to delete.
     pub(crate) fn note_removed(&mut self, entry: &Arc<BlockEntry>) {
+        if entry.home.is_some() {
+            self.exempt.remove(&entry.id);
+            return;
+        }
+
         let touching: Vec<u64> = self.touching(entry).map(|one| one.number).collect();
 
         for number in &touching {

@@ -11,7 +11,7 @@ use crate::optional::Optional;
 
 /// The version of the format that this code writes, and the highest that it reads. An edit states
 /// the lowest version that may read it, and the lowest version that may write after it.
-pub const VERSION: u64 = 5;
+pub const VERSION: u64 = 6;
 
 /// The form of the bodies: JSON in a frame of zstd.
 pub const FORMAT: u64 = 1;

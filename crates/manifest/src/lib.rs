@@ -17,6 +17,7 @@
 mod apply;
 pub mod body;
 pub mod change;
+pub mod clones;
 pub mod deletions;
 pub mod edit;
 pub mod entry;
@@ -45,5 +46,5 @@ pub use log::Log;
 pub use manifests::Manifests;
 pub use reserved::Reserved;
 pub use rollups::RolledDays;
-pub use state::{Process, SNAPSHOTS_MAX, State, Violation};
+pub use state::{Origin, Process, SNAPSHOTS_MAX, State, Violation};
 pub use tombstone::{AskedDeletion, Tombstone};

@@ -40,6 +40,15 @@ impl Log {
         log.with_all(key, &tail.edits)
     }
 
+    /// Makes the log of a clone that has no edit yet.
+    pub(crate) fn begun_with(state: State) -> Self {
+        Self {
+            state: Arc::new(state),
+            base: None,
+            edits: Vec::new(),
+        }
+    }
+
     pub fn state(&self) -> &Arc<State> {
         &self.state
     }
@@ -52,6 +61,11 @@ impl Log {
     /// The sequence before the first edit that this log has.
     pub(crate) fn base_sequence(&self) -> u64 {
         self.state.sequence - self.edits.len() as u64
+    }
+
+    /// The sequence before the first edit of the tenant: that of its origin, if it is a clone.
+    pub(crate) fn begun(&self) -> u64 {
+        self.state.origin.map_or(0, |origin| origin.sequence)
     }
 
     /// Whether the next object must begin with a snapshot.

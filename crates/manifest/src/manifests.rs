@@ -1,6 +1,7 @@
 //! The chains of all tenants, in the bucket and in the memory of this process.
 
 mod as_of;
+mod cloning;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -105,6 +106,10 @@ impl Manifests {
                 tenants,
             }),
         }
+    }
+
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
     }
 
     pub fn identity(&self) -> WriterIdentity {
@@ -240,6 +245,7 @@ impl Manifests {
         }
 
         let mut first = log.base_sequence();
+        let since = since.max(log.begun());
         while first > since {
             let key = known.chain.key(first);
             let entry = self.entry(&known, first).await?;

@@ -16,7 +16,7 @@ use crate::body::{self, corrupt};
 use crate::change::{quarantine, snapshots};
 use crate::edit::Edit;
 use crate::flushed::{Flushed, is_zero};
-use crate::state::{BLOCKS_MAX, Process, QUARANTINED_MAX, SNAPSHOTS_MAX};
+use crate::state::{BLOCKS_MAX, Origin, Process, QUARANTINED_MAX, SNAPSHOTS_MAX};
 use crate::stored::StoredDeletions;
 use crate::table::{self, Table};
 use crate::{Error, State, entry, siblings};
@@ -67,6 +67,9 @@ struct First {
     /// The named snapshots.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     snapshots: BTreeMap<String, u64>,
+    /// Where a clone began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     /// The keys of the parts: objects with the blocks that do not fit here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
@@ -181,6 +184,7 @@ pub fn encode_snapshot(
         quarantine: state.quarantined.clone(),
         deletions: StoredDeletions::of(&state.deletions),
         snapshots: state.snapshots.clone(),
+        origin: state.origin,
         parts: parts.iter().map(|(key, _)| key.to_string()).collect(),
         blocks,
     };
@@ -252,6 +256,13 @@ impl SnapshotReader {
             ));
         }
 
+        if first
+            .origin
+            .is_some_and(|origin| origin.sequence > sequence)
+        {
+            return Err(corrupt(key, "it is of a clone that begins later"));
+        }
+
         for name in first.snapshots.keys() {
             let checked = snapshots::check_name(name);
             checked.map_err(|violation| corrupt(key, violation.to_string()))?;
@@ -266,6 +277,7 @@ impl SnapshotReader {
             quarantined: first.quarantine,
             deletions: Arc::new(deletions),
             snapshots: first.snapshots,
+            origin: first.origin,
             writer_version_min: first.writer_version_min,
             ..State::default()
         };

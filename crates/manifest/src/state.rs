@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use duramen_bucket::WriterIdentity;
-use duramen_model::{BlockEntry, BlockId, Content, Incarnation, TimeRange, WriterId};
+use duramen_model::{BlockEntry, BlockId, Content, Incarnation, TenantId, TimeRange, WriterId};
+use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::deletions::{DELETIONS_MAX, Deletions};
@@ -29,6 +30,10 @@ pub(crate) const SNAPSHOTS_VERSION: u64 = 4;
 
 /// The version of the format that has rollups.
 pub(crate) const ROLLUPS_VERSION: u64 = 5;
+
+/// The version of the format that has clones.
+pub(crate) const CLONES_VERSION: u64 = 6;
+
 /// The most named snapshots of one tenant.
 pub const SNAPSHOTS_MAX: usize = 100;
 
@@ -54,10 +59,22 @@ pub struct State {
     pub deletions: Arc<Deletions>,
     /// The named snapshots: the sequences of their states.
     pub snapshots: BTreeMap<String, u64>,
+    /// Where the tenant began, if it is a clone. It has no edits up to there.
+    pub origin: Option<Origin>,
     /// The highest version that any edit requires of later writers.
     pub writer_version_min: u64,
     /// The live blocks by content, which finds siblings.
     pub(crate) contents: BTreeSet<(Content, BlockId)>,
+}
+
+/// The state of another tenant that a clone began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The tenant that was cloned. The blocks of its state are in its folder.
+    pub home: TenantId,
+    /// The sequence of the state.
+    pub sequence: u64,
 }
 
 /// One of the processes of a writer.
@@ -126,6 +143,8 @@ pub enum Violation {
         "the name of a snapshot has from 1 to 100 letters, digits and `-_.`. snapshot=`{name}`"
     )]
     SnapshotName { name: String },
+    #[error("names that begin with `clone-` are those of clones. snapshot=`{name}`")]
+    SnapshotOfClone { name: String },
     #[error("a tenant has at most {SNAPSHOTS_MAX} named snapshots (snapshots_max)")]
     TooManySnapshots,
     #[error(
@@ -208,6 +227,7 @@ impl State {
         let has_collection = self.horizon.is_some() || !self.quarantined.is_empty();
         let has_rollups = self.blocks.values().any(|entry| !entry.rolled.is_empty());
         let versions = [
+            (self.origin.is_some(), CLONES_VERSION),
             (has_rollups, ROLLUPS_VERSION),
             (!self.snapshots.is_empty(), SNAPSHOTS_VERSION),
             (!self.deletions.is_empty(), DELETIONS_VERSION),

@@ -283,8 +283,9 @@ impl Querier {
     pub async fn metadata(
         &self,
         tenant: &TenantName,
+        as_of: Option<AsOf>,
     ) -> Result<Answered<Vec<FamilyMetadata>>, Error> {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(as_of);
         let source = self.view(&asker, None);
         let work = async move { Ok(source.metadata().await?) };
 

@@ -1,7 +1,7 @@
 //! The commands of the command line.
 //!
 //! [`Settings::load`] reads the command line into a [`Command`]. Serving starts the roles;
-//! [`explain`], [`delete`] and [`snapshots`] are clients of a running process; [`blocks`] works
+//! [`explain`], [`delete`], [`snapshots`] and [`tenants`] are clients of a running process; [`blocks`] works
 //! offline; [`compact`] and [`bucket`] work on a store, beside a server or without one; the other
 //! commands only read the settings.
 
@@ -14,6 +14,7 @@ mod delete;
 mod explain;
 mod format;
 mod snapshots;
+mod tenants;
 mod time;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use compact::Compact;
 pub use delete::Delete;
 pub use explain::Explain;
 pub use snapshots::Snapshots;
+pub use tenants::Tenants;
 use tokio::runtime::Builder;
 
 use crate::config::settings::Settings;
@@ -64,6 +66,7 @@ pub enum Client {
     Explain(Box<Explain>),
     Delete(Box<Delete>),
     Snapshots(Box<Snapshots>),
+    Tenants(Box<Tenants>),
 }
 
 impl Command {
@@ -96,6 +99,11 @@ impl Command {
                 return Ok(print_answer(runtime, answer));
             }
             Self::Client(Client::Snapshots(command)) => {
+                let runtime = Builder::new_current_thread();
+                let answer = async { command.run().await.map(Answer::good) };
+                return Ok(print_answer(runtime, answer));
+            }
+            Self::Client(Client::Tenants(command)) => {
                 let runtime = Builder::new_current_thread();
                 let answer = async { command.run().await.map(Answer::good) };
                 return Ok(print_answer(runtime, answer));

@@ -52,7 +52,7 @@ pub(crate) async fn federate(
         Ok(body)
     };
 
-    let (body, turn) = state.querier.read(&tenant, work).await?.into_parts();
+    let (body, turn) = state.querier.read(&tenant, None, work).await?.into_parts();
     Ok((
         [(header::CONTENT_TYPE, format.content_type())],
         held(body, turn),

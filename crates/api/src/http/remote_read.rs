@@ -9,9 +9,9 @@ mod streamed;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use duramen_model::{Regexes, TenantName};
+use duramen_model::{AsOf, Regexes, TenantName};
 use duramen_proto::remote_read::{ReadLimits, ReadQuery, ReadRequest, ResponseType, Wanted};
 use duramen_proto::snappy;
 use duramen_query::Selection;
@@ -19,6 +19,7 @@ use duramen_source::Columns;
 pub use metrics::RemoteReadMetrics;
 
 use crate::http::answer::text_failure::TextFailure;
+use crate::http::request::form::Params;
 use crate::http::request::intake::{Fault, Received};
 use crate::http::request::tenant::Tenant;
 use crate::http::roles::state::querier::QuerierState;
@@ -32,6 +33,7 @@ pub(crate) async fn read(
     Tenant(tenant): Tenant,
     request: Request,
 ) -> Result<Response, TextFailure> {
+    let as_of = as_of(request.uri())?;
     let body = body(&state, &tenant, request).await?;
     let regexes = state.querier.regexes(&tenant);
     let decoded = state
@@ -44,9 +46,18 @@ pub(crate) async fn read(
     state.remote_read.requested(request.response);
 
     match request.response {
-        ResponseType::Samples => samples::answer(&state, tenant, selections).await,
-        ResponseType::StreamedXorChunks => streamed::answer(&state, tenant, selections).await,
+        ResponseType::Samples => samples::answer(&state, tenant, as_of, selections).await,
+        ResponseType::StreamedXorChunks => {
+            streamed::answer(&state, tenant, as_of, selections).await
+        }
     }
+}
+
+/// Returns the past state that the URL names.
+fn as_of(url: &Uri) -> Result<Option<AsOf>, TextFailure> {
+    let params = Params::of_url(url);
+    let as_of = params.and_then(|params| params.as_of());
+    as_of.map_err(|failure| TextFailure::new(StatusCode::BAD_REQUEST, failure.message()))
 }
 
 async fn body(

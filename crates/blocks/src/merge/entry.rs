@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duramen_model::{BlockEntry, BlockId, BlockStats, Content, OrderRange, RolledDay, TenantId};
+use duramen_model::{BlockEntry, BlockId, BlockStats, Content, OrderRange, RolledDay};
 
 use crate::error::Error;
 
@@ -13,7 +13,6 @@ pub(super) struct OutputEntry {
     level: u8,
     resolution_ms: Option<i64>,
     retention: String,
-    home: Option<TenantId>,
     content: Content,
     rolled: Vec<RolledDay>,
 }
@@ -32,7 +31,6 @@ impl OutputEntry {
             let same = [
                 ("resolution", first.resolution_ms == other.resolution_ms),
                 ("retention", first.retention == other.retention),
-                ("home", first.home == other.home),
             ];
 
             if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
@@ -57,7 +55,6 @@ impl OutputEntry {
             level: level.saturating_add(merges),
             resolution_ms: first.resolution_ms,
             retention: first.retention.clone(),
-            home: first.home,
             content: Content::of_merge(inputs.iter().map(|input| input.content)),
             rolled: Vec::new(),
         })
@@ -95,7 +92,6 @@ impl OutputEntry {
             level: 0,
             resolution_ms: Some(resolution_ms),
             retention: self.retention.clone(),
-            home: None,
             content: RolledDay::content_of(&days),
             rolled: days,
         }
@@ -109,7 +105,7 @@ impl OutputEntry {
             level: self.level,
             resolution_ms: self.resolution_ms,
             retention: self.retention.clone(),
-            home: self.home,
+            home: None,
             content: self.content,
             rolled: self.rolled.clone(),
             stats,

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duramen_blocks::{MemoryBlock, Publisher};
-use duramen_bucket::{Bucket, Config, RetryPolicy, keys};
-use duramen_compact::{Collected, Collector, CollectorSettings, Named, Policy, Replaced, Worker};
+use duramen_bucket::{Bucket, Config, RetryPolicy, Tenants, keys};
+use duramen_compact::{
+    Collected, Collector, CollectorSettings, Cycles, Metrics, Named, Policy, Replaced, Worker,
+};
 use duramen_manifest::Commit;
-use duramen_model::{AsOf, BlockEntry, BlockId, Content, Order, WriterId};
+use duramen_model::{AsOf, BlockEntry, BlockId, Content, Order, TenantName, WriterId};
 use duramen_runtime::{Clock, MockClock};
 use duramen_testkit::store::{SimClient, SimCounts, SimStore};
 use ulid::Ulid;
@@ -430,4 +432,65 @@ async fn a_block_that_is_named_right_before_the_horizon_stays() {
     let state = writer.state().await;
     assert!(state.horizon.is_some() && state.blocks.contains_key(&block));
     assert_eq!(query(&writer.bucket, &state).await, expected);
+}
+
+/// A deleted tenant goes with all of its objects, but not while queries may read them.
+#[tokio::test]
+async fn all_objects_of_a_deleted_tenant_go_after_the_grace() {
+    let store = store();
+    let clock = store.clock();
+    let client = store.client();
+    let bucket = bucket_of(&client, clock);
+    let mut writer = Process::new(&bucket, 1, OVER_MS, Policy::default(), 100);
+    flush_a_day(&mut writer).await;
+
+    let register = Tenants::open(writer.bucket.clone(), WriterId(Ulid(1))).await;
+    let register = Arc::new(register.unwrap());
+    let name = TenantName::parse("anonymous").unwrap();
+    let stays = TenantName::parse("stays").unwrap();
+    register.restore(&name, TENANT).await.unwrap();
+    let other = register.resolve_or_create(&stays).await.unwrap();
+    let kept = keys::tenant(other).join("kept");
+    writer.bucket.put(&kept, "kept").await.unwrap();
+
+    let collector = collector_of(&writer, clock);
+    let cycles = Cycles::new(collector, Arc::clone(&register), Metrics::default());
+    let left = async || {
+        writer
+            .bucket
+            .list(&keys::tenant(TENANT), None)
+            .await
+            .unwrap()
+    };
+
+    cycles.cycle().await;
+    let before = left().await.len();
+    assert!(before > 12, "{before}");
+
+    register.delete(&name).await.unwrap();
+    cycles.cycle().await;
+    assert_eq!(left().await.len(), before, "a query may be reading");
+
+    clock.advance(HOUR);
+    cycles.cycle().await;
+    assert_eq!(left().await.len(), 0);
+
+    // An upload that had begun before.
+    upload(&writer, clock.now_ms()).await;
+    cycles.cycle().await;
+    assert_eq!(left().await.len(), 0);
+
+    clock.advance(DAY);
+    cycles.cycle().await;
+    client.reset_counts();
+    cycles.cycle().await;
+    // Of the tenant that stays: the blocks, the claims, the manifest. Of the deleted one nothing.
+    assert_eq!(client.counts().lists, 4);
+
+    let kept = writer
+        .bucket
+        .list(&keys::tenant(other), None)
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 1);
 }

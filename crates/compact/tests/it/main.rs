@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod claims;
+mod clones;
 mod collect;
 mod crash;
 mod deletion;

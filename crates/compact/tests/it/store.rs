@@ -177,13 +177,18 @@ fn labels(name: u8) -> Labels {
 
 /// Returns what a query over the blocks of a state finds, as a process that has nothing in memory.
 pub(crate) async fn query(bucket: &Bucket, state: &State) -> Answer {
+    query_of(bucket, TENANT, state).await
+}
+
+/// Does the same for a state of another tenant.
+pub(crate) async fn query_of(bucket: &Bucket, tenant: TenantId, state: &State) -> Answer {
     let blocks = Blocks::new(bucket.clone(), 1 << 20, 1000, Account::unbounded());
     let mut parts = Vec::new();
 
     let raw = state.blocks.values();
     for entry in raw.filter(|entry| entry.resolution_ms.is_none()) {
         let source = blocks
-            .source(TENANT, entry, &Reads::default())
+            .source(tenant, entry, &Reads::default())
             .await
             .unwrap();
         parts.push(Part {

@@ -71,12 +71,12 @@ pub(super) async fn carry_over(flusher: &Flusher, head: &TenantHead) -> bool {
             head.report_series();
         }
         Err(error) if error.kind() == ErrorKind::Unavailable => {
-            warn!(tenant = %head.name, %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
+            warn!(tenant = %head.name(), %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
             return false;
         }
         // A retry cannot help.
         Err(error) => {
-            error!(tenant = %head.name, %error, "metadata of earlier blocks is lost until it is sent again")
+            error!(tenant = %head.name(), %error, "metadata of earlier blocks is lost until it is sent again")
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn bring_up(
             done => return done,
         };
 
-        error!(tenant = %head.name, %error, cause = ?std::error::Error::source(&error),
+        error!(tenant = %head.name(), %error, cause = ?std::error::Error::source(&error),
             "a staged block is damaged; it is made again from the log");
         flusher.metrics.rebuilds.inc();
         rebuilds += 1;
@@ -104,7 +104,7 @@ async fn from_memory(
     generation: &Arc<Generation>,
     metadata: Metadata,
 ) -> Result<Vec<BlockEntry>, Error> {
-    warn!(tenant = %head.name, "the disk has no space for staged blocks; they are uploaded from memory");
+    warn!(tenant = %head.name(), "the disk has no space for staged blocks; they are uploaded from memory");
 
     let families = metadata.families(head, generation);
 

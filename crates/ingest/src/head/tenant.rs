@@ -23,7 +23,6 @@ use crate::memory::HeadMemory;
 #[derive(Debug)]
 pub(crate) struct TenantHead {
     pub(crate) id: TenantId,
-    pub(crate) name: TenantName,
     pub(crate) registry: SharedRegistry,
     pub(crate) families: RwLock<Families>,
     /// The newest block with metadata of an earlier process, until its metadata is among
@@ -179,7 +178,6 @@ impl TenantHead {
 
         Arc::new(Self {
             id: intake.id,
-            name: intake.name.clone(),
             registry: SharedRegistry::new(open_segment, hash_seed),
             families: RwLock::default(),
             carried_from: Mutex::new(past.metadata),
@@ -191,6 +189,11 @@ impl TenantHead {
             forgot_at: Mutex::new(now),
             flushing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// The tenant's name, which may change.
+    pub(crate) fn name(&self) -> TenantName {
+        self.intake.name()
     }
 
     pub(crate) fn open(&self) -> Arc<Generation> {

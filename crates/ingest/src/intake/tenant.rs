@@ -1,6 +1,7 @@
 //! The intake's state for one tenant.
 
 use duramen_model::{TenantId, TenantName};
+use parking_lot::RwLock;
 
 use super::ha::Pairs;
 use super::rate::SampleRate;
@@ -9,7 +10,7 @@ use super::rate::SampleRate;
 #[derive(Debug)]
 pub struct TenantIntake {
     pub(crate) id: TenantId,
-    pub(crate) name: TenantName,
+    name: RwLock<TenantName>,
     /// Decides which of several equal senders is taken.
     pub(super) pairs: Pairs,
     pub(super) rate: SampleRate,
@@ -19,10 +20,19 @@ impl TenantIntake {
     pub(super) fn new(id: TenantId, name: TenantName) -> Self {
         Self {
             id,
-            name,
+            name: RwLock::new(name),
             pairs: Pairs::default(),
             rate: SampleRate::default(),
         }
+    }
+
+    /// The tenant's name, which may change.
+    pub(crate) fn name(&self) -> TenantName {
+        self.name.read().clone()
+    }
+
+    pub(super) fn rename(&self, name: &TenantName) {
+        *self.name.write() = name.clone();
     }
 
     /// Returns its memory in bytes, roughly. The tenant's head reports it to the account of the

@@ -24,3 +24,4 @@ mod refusals;
 mod replay;
 mod siblings;
 mod system;
+mod tenants;

@@ -351,6 +351,10 @@ impl System {
         self.tenants.lookup(name).unwrap()
     }
 
+    pub(crate) fn name_of(&self, id: TenantId) -> TenantName {
+        self.tenants.name_of(id).unwrap()
+    }
+
     pub(crate) async fn parts(&self) -> Vec<Part> {
         let Some(id) = self.tenants.lookup(&tenant()) else {
             return Vec::new();

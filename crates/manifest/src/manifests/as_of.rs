@@ -55,6 +55,11 @@ impl Manifests {
             return Ok(Arc::clone(log.state()));
         }
 
+        // A clone has no edits of its home.
+        if log.state().origin.is_some() && asked <= log.begun() {
+            return Err(Error::NotKept { asked });
+        }
+
         let now = &log.state().deletions;
         let mut then = self.state_after(&known, asked).await?;
 
@@ -100,7 +105,7 @@ impl Manifests {
         }
 
         // All edits up to `before` were made in time, and those from `behind` on were not.
-        let mut before = 0;
+        let mut before = log.begun();
         let mut behind = log.base_sequence() + 1;
 
         while before + 1 < behind {
@@ -117,7 +122,7 @@ impl Manifests {
         Ok(before)
     }
 
-    async fn state_after(&self, known: &Known, sequence: u64) -> Result<State, Error> {
+    pub(super) async fn state_after(&self, known: &Known, sequence: u64) -> Result<State, Error> {
         if sequence == 0 {
             return Ok(State::default());
         }

@@ -1,6 +1,6 @@
 //! How many series a tenant has, and with which labels.
 
-use duramen_model::{METRIC_NAME, Matcher, TenantName, TimeRange};
+use duramen_model::{AsOf, METRIC_NAME, Matcher, TenantName, TimeRange};
 use duramen_source::{Columns, SeriesSummary};
 
 use super::Querier;
@@ -23,8 +23,9 @@ impl Querier {
         tenant: &TenantName,
         of: Summarized,
         range: TimeRange,
+        as_of: Option<AsOf>,
     ) -> Result<Answered<Vec<SeriesSummary>>, Error> {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(as_of);
         let max = asker.limits.query.metadata_series_max;
         let source = self.view(&asker, None);
         let reader = asker.clone();

@@ -1,6 +1,6 @@
 //! The exemplars of the series in a query.
 
-use duramen_model::{TenantName, TimeRange};
+use duramen_model::{AsOf, TenantName, TimeRange};
 use duramen_source::merge::union;
 use duramen_source::{Columns, SeriesExemplars};
 
@@ -17,8 +17,9 @@ impl Querier {
         tenant: &TenantName,
         query: &Query,
         range: TimeRange,
+        as_of: Option<AsOf>,
     ) -> Result<Answered<Option<Vec<SeriesExemplars>>>, Error> {
-        let asker = self.asker(tenant);
+        let asker = self.asker(tenant).reading(as_of);
         let max = asker.limits.query.exemplars_max;
         let source = self.view(&asker, None);
         let reader = asker.clone();

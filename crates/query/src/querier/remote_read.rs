@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duramen_limits::QueryLimits;
 use duramen_model::labels::LabelsIter;
-use duramen_model::{Matcher, TenantName, TimeRange};
+use duramen_model::{AsOf, Matcher, TenantName, TimeRange};
 use duramen_qos::Reservation;
 use duramen_source::{Columns, SeriesRequest, SeriesSource, SeriesStream};
 use futures::StreamExt;
@@ -40,13 +40,14 @@ impl Querier {
     pub async fn read<T, F>(
         &self,
         tenant: &TenantName,
+        as_of: Option<AsOf>,
         work: impl FnOnce(Reader) -> F,
     ) -> Result<Answered<T>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let asker = Arc::new(self.asker(tenant));
+        let asker = Arc::new(self.asker(tenant).reading(as_of));
         let source = self.view(&asker, None);
 
         let reader = Reader {

@@ -347,7 +347,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
 
     let result = limited
         .querier
-        .exemplars(&tenant(), &Query::new("m"), TimeRange::ALL)
+        .exemplars(&tenant(), &Query::new("m"), TimeRange::ALL, None)
         .await
         .map(drop);
 
@@ -403,7 +403,7 @@ async fn every_limit_ends_what_goes_past_it_with_its_name_and_value() {
     let limited = Limited::new(filled(), limit).await;
     let result = limited
         .querier
-        .summaries(&tenant(), Summarized::All, TimeRange::ALL)
+        .summaries(&tenant(), Summarized::All, TimeRange::ALL, None)
         .await
         .map(drop);
 
@@ -557,11 +557,11 @@ async fn a_query_over_its_own_budget_fails_alone_whatever_it_asks_for() {
         .await
         .map(drop));
     of(querier
-        .exemplars(&tenant, &Query::new("m"), range)
+        .exemplars(&tenant, &Query::new("m"), range, None)
         .await
         .map(drop));
     of(querier
-        .summaries(&tenant, Summarized::All, range)
+        .summaries(&tenant, Summarized::All, range, None)
         .await
         .map(drop));
 
@@ -586,13 +586,15 @@ async fn a_tenant_at_its_budget_is_refused_and_another_answers() {
     let (held, counted) = tokio::sync::oneshot::channel();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     let asking_tenant = tenant();
-    let holding = limited.querier.read(&asking_tenant, |reader| async move {
-        let mut reserved = reader.reservation();
-        reserved.grow(MAX - 100)?;
-        held.send(()).unwrap();
-        released.await.unwrap();
-        Ok(())
-    });
+    let holding = limited
+        .querier
+        .read(&asking_tenant, None, |reader| async move {
+            let mut reserved = reader.reservation();
+            reserved.grow(MAX - 100)?;
+            held.send(()).unwrap();
+            released.await.unwrap();
+            Ok(())
+        });
 
     let asking = async {
         counted.await.unwrap();

@@ -147,7 +147,11 @@ async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
 
         turns.add_permits(WRITES);
 
-        let ([first, second], _turn) = querier.read(&tenant(), twice).await.unwrap().into_parts();
+        let ([first, second], _turn) = querier
+            .read(&tenant(), None, twice)
+            .await
+            .unwrap()
+            .into_parts();
         assert!(first == second, "two passes of one reader differ");
         assert_eq!(first.len() % SERIES, 0, "a write is seen in part");
     }

@@ -145,7 +145,7 @@ async fn no_list_shows_what_is_too_old() {
     assert_eq!(Vec::from_iter(values.value.0), ["prod"]);
 
     let exemplars = querier
-        .exemplars(&name, &Query::new("m"), old)
+        .exemplars(&name, &Query::new("m"), old, None)
         .await
         .unwrap();
     let (exemplars, _turn) = exemplars.into_parts();

@@ -143,14 +143,17 @@ impl Asked {
             }
             Self::Exemplars => {
                 let query = Query::new("m");
-                querier.exemplars(&tenant, &query, range()).await.map(drop)
+                querier
+                    .exemplars(&tenant, &query, range(), None)
+                    .await
+                    .map(drop)
             }
             Self::Summaries => {
-                let summaries = querier.summaries(&tenant, Summarized::All, range());
+                let summaries = querier.summaries(&tenant, Summarized::All, range(), None);
                 summaries.await.map(drop)
             }
             Self::RemoteRead => {
-                let read = querier.read(&tenant, |reader| async move {
+                let read = querier.read(&tenant, None, |reader| async move {
                     let selection = Selection {
                         matchers: vec![Matcher::equal("__name__", "m")],
                         range: range(),

@@ -57,6 +57,11 @@ impl Server {
 /// Returns the `data` of an answer, for people.
 pub(crate) async fn data(server: &Server, path: &str) -> anyhow::Result<String> {
     let answer = server.ask(Method::GET, path, &[]).await?;
+    data_of(answer).await
+}
+
+/// Returns the `data` of an answer that is there, for people.
+pub(crate) async fn data_of(answer: Response) -> anyhow::Result<String> {
     let text = text_of(answer).await?;
     let json: Json = serde_json::from_str(&text).context("the answer is no JSON")?;
 

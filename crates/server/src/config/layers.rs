@@ -15,7 +15,9 @@ use serde_json::Value;
 
 use super::Config;
 use super::settings::{Origin, Settings};
-use crate::cli::{Blocks, Bucket, Client, Command, Compact, Delete, Explain, Role, Snapshots};
+use crate::cli::{
+    Blocks, Bucket, Client, Command, Compact, Delete, Explain, Role, Snapshots, Tenants,
+};
 
 /// Duramen: a time-series database that keeps Prometheus metrics for years in a bucket.
 ///
@@ -55,6 +57,7 @@ enum Task {
     Explain(Explain),
     Delete(Delete),
     Snapshots(Snapshots),
+    Tenants(Tenants),
     Blocks(Blocks),
     Compact(Compact),
     Bucket(Bucket),
@@ -89,6 +92,9 @@ impl Settings {
             }
             Some(Task::Snapshots(command)) => {
                 return Ok(Command::Client(Client::Snapshots(Box::new(command))));
+            }
+            Some(Task::Tenants(command)) => {
+                return Ok(Command::Client(Client::Tenants(Box::new(command))));
             }
             Some(Task::Blocks(command)) => return Ok(Command::Blocks(Box::new(command))),
             Some(Task::Bucket(command)) => return Ok(Command::Bucket(Box::new(command))),

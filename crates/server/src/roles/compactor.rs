@@ -125,11 +125,8 @@ fn start_cycles(shared: &Shared, config: &Config, rounds: &Rounds, tasks: &Tasks
         rounds.state.named().clone(),
     );
 
-    let cycles = Cycles {
-        collector,
-        register: Arc::clone(&shared.register),
-        metrics: rounds.metrics.clone(),
-    };
+    let register = Arc::clone(&shared.register);
+    let cycles = Cycles::new(collector, register, rounds.metrics.clone());
 
     let clock = Arc::clone(&shared.clock);
     let shutdown = tasks.shutdown();

@@ -64,11 +64,7 @@ pub(crate) async fn run(config: &Config, tools: Tools<'_>) -> anyhow::Result<()>
 
     let collector = parts.collector(config, &tools, &state);
     let register = Arc::new(register);
-    let cycles = Cycles {
-        collector,
-        register: Arc::clone(&register),
-        metrics: metrics.clone(),
-    };
+    let cycles = Cycles::new(collector, Arc::clone(&register), metrics.clone());
 
     let rounds = Rounds {
         compactor: parts.compactor,

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use duramen_testkit::prompb::v1::metric_metadata::MetricType;
 use serde_json::json;
 
 use crate::harness::duramen::{Duramen, seconds};
@@ -199,5 +200,95 @@ async fn a_request_reads_what_the_bucket_had_then() {
         let error = server.get("/api/v1/query", &params).await;
         let error = error.error(status, kind);
         assert!(error.contains(named), "{error}");
+    }
+}
+
+/// Exemplars, metadata and counts of series know the past as queries do.
+#[tokio::test]
+async fn all_that_reads_knows_the_past() {
+    let server = Duramen::local().await;
+    let at_ms = now_ms() - 60_000;
+    let (start, end) = (seconds(at_ms - 3_600_000), seconds(now_ms()));
+
+    let body = |instance: &str, help: &str| {
+        let labels = [("__name__", "m"), ("instance", instance)];
+        Body::default()
+            .series(&labels, &[(at_ms, 1.0)], &[(instance, 1.0, at_ms)])
+            .family("m", MetricType::Gauge, help, "")
+            .snappy()
+    };
+
+    server.write(body("old", "as it was")).await;
+    server.flush().await;
+    let then = seconds(now_ms());
+
+    server.write(body("new", "as it is")).await;
+    server.flush().await;
+
+    for (path, pointer, before, now) in [
+        (
+            "metadata",
+            "/data/m/0/help",
+            json!("as it was"),
+            json!("as it is"),
+        ),
+        ("query_exemplars", "/data/1", json!(null), json!("there")),
+        (
+            "status/tsdb",
+            "/data/headStats/numSeries",
+            json!(1),
+            json!(2),
+        ),
+        ("status/metric", "/data/seriesCount", json!(1), json!(2)),
+        (
+            "cardinality/label_names",
+            "/cardinality/0/label_values_count",
+            json!(1),
+            json!(2),
+        ),
+        (
+            "cardinality/label_values",
+            "/series_count_total",
+            json!(1),
+            json!(2),
+        ),
+        (
+            "cardinality/active_series",
+            "/data/1",
+            json!(null),
+            json!("there"),
+        ),
+    ] {
+        for (as_of, expected) in [("", &now), (&*then, &before)] {
+            let params = [
+                ("query", "m"),
+                ("selector", "m"),
+                ("metric", "m"),
+                ("label_names[]", "instance"),
+                ("start", &*start),
+                ("end", &*end),
+                ("as_of", as_of),
+            ];
+            let answer = server.get(&format!("/api/v1/{path}"), &params).await;
+            let answer = answer.json();
+            let found = answer.pointer(pointer).cloned().unwrap_or_default();
+            let found = match found.is_object() {
+                true => json!("there"),
+                false => found,
+            };
+
+            assert_eq!(found, *expected, "{path} {as_of} {answer}");
+        }
+
+        let wrong = [
+            ("query", "m"),
+            ("metric", "m"),
+            ("selector", "m"),
+            ("label_names[]", "a"),
+        ];
+        let wrong = [&wrong[..], &[("as_of", "yesterday")]].concat();
+        let refused = server.get(&format!("/api/v1/{path}"), &wrong).await;
+        let why = refused.error(400, "bad_data");
+        assert!(why.contains("as_of"), "{path} {why}");
     }
 }

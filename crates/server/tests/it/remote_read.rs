@@ -39,7 +39,11 @@ fn recorded(name: &str) -> Option<PathBuf> {
 }
 
 fn post(body: Vec<u8>) -> Request {
-    Request::new("POST", "/api/v1/read")
+    post_to("/api/v1/read", body)
+}
+
+fn post_to(target: impl Into<String>, body: Vec<u8>) -> Request {
+    Request::new("POST", target)
         .header("Content-Type", "application/x-protobuf")
         .header("Content-Encoding", "snappy")
         .header("X-Prometheus-Remote-Read-Version", "0.1.0")
@@ -711,4 +715,41 @@ async fn all_queries_of_a_request_are_answered_of_one_moment() {
     };
 
     beside_rounds(&server, asking).await;
+}
+
+/// A Prometheus whose URL for remote read has `as_of` reads a past state of the bucket.
+#[tokio::test]
+async fn a_past_state_is_read() {
+    let server = Duramen::local().await;
+    let at_ms = now_ms() - 60_000;
+
+    server
+        .write(Body::default().sample("old", at_ms, 1.0).snappy())
+        .await;
+    server.flush().await;
+    let then = seconds(now_ms());
+    server
+        .write(Body::default().sample("new", at_ms, 2.0).snappy())
+        .await;
+    server.flush().await;
+
+    let range = (at_ms - 1, now_ms());
+    let queries = [query("old", range), query("new", range)];
+    let ask = async |as_of: &str, accepted: &[u8]| {
+        let target = format!("/api/v1/read?as_of={as_of}");
+        server
+            .send(&post_to(target, request(&queries, accepted)))
+            .await
+    };
+
+    let found = |answer: &Answer| -> Vec<usize> { samples(answer).iter().map(Vec::len).collect() };
+    assert_eq!(found(&ask("", &[]).await), [1, 1]);
+    assert_eq!(found(&ask(&then, &[]).await), [1, 0]);
+
+    assert_eq!(streamed(&ask("", &[STREAMED]).await).len(), 2);
+    assert_eq!(streamed(&ask(&then, &[STREAMED]).await).len(), 1);
+
+    let refused = ask("yesterday", &[]).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("as_of"), "{}", refused.text());
 }

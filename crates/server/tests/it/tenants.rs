@@ -1,12 +1,14 @@
 //! The separation of tenants.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::duramen::{Duramen, flush, write};
 use crate::harness::http::Request;
 use crate::harness::process::free_address;
 use crate::harness::samples::Body;
-use crate::harness::wait::now_ms;
+use crate::harness::wait::{now_ms, until};
 
 const HEADER: &str = "X-Scope-OrgID";
 
@@ -391,4 +393,141 @@ async fn metrics_of_all_tenants_are_told_to_all_where_a_flag_says_so() {
         .send(&Request::get("/api/v1/labels", &[]).header(HEADER, "duramen"))
         .await;
     assert_eq!(own.status, 200, "{}", own.text());
+}
+
+/// Runs `duramen tenants` against a server. Returns its exit code, and what it printed.
+fn tenants(at: std::net::SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_duramen"))
+        .env_clear()
+        .arg("tenants")
+        .args(arguments)
+        .arg(format!("--url=http://{at}"))
+        .output()
+        .expect("the command runs");
+
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_renames_and_deletes_tenants() {
+    let operator = free_address();
+    let listen = operator.to_string();
+    let arguments = [
+        "--multi-tenancy",
+        "--http-admin-api",
+        "--http-operator-listen",
+        &listen,
+        "--query-timeout",
+        "1s",
+        "--compact-grace",
+        "2s",
+        "--compact-history",
+        "0s",
+        "--compact-clean-interval",
+        "1s",
+    ];
+    let mut server = Duramen::with(&arguments).await;
+
+    for (name, value) in [("acme", 1.0), ("umbrella", 2.0)] {
+        let written = server
+            .send(&write(sample(value)).header(HEADER, name))
+            .await;
+        assert_eq!(written.status, 204, "{}", written.text());
+        let flushed = Request::new("POST", "/api/v1/admin/tsdb/flush").header(HEADER, name);
+        let flushed = server.send(&flushed).await;
+        assert_eq!(flushed.status, 204, "{}", flushed.text());
+    }
+
+    let values = async |server: &Duramen, name: &str| {
+        let request = Request::get("/api/v1/label/value/values", &[]).header(HEADER, name);
+        server.send(&request).await.data()
+    };
+
+    let (code, text) = tenants(operator, &["rename", "acme", "globex"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(values(&server, "acme").await, json!([]));
+    assert_eq!(values(&server, "globex").await, json!(["1"]));
+
+    // The old name is free.
+    let written = server
+        .send(&write(sample(3.0)).header(HEADER, "acme"))
+        .await;
+    assert_eq!(written.status, 204, "{}", written.text());
+    assert_eq!(values(&server, "acme").await, json!(["3"]));
+
+    for (arguments, why) in [
+        (["rename", "acme", "globex"], "another tenant has this name"),
+        (["rename", "nobody", "x"], "there is no such tenant"),
+        (["rename", "acme", "a/b"], "to"),
+    ] {
+        let (code, text) = tenants(operator, &arguments);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+
+    let (code, text) = tenants(operator, &["delete", "globex"]);
+    assert_eq!(code, Some(0), "{text}");
+    let receipt: serde_json::Value = serde_json::from_str(&text).expect("a receipt");
+    assert_eq!(receipt["name"], "globex");
+    assert!(receipt["left"]["objects"].as_u64() > Some(3), "{text}");
+    assert_eq!(values(&server, "globex").await, json!([]));
+
+    let (code, text) = tenants(operator, &["delete", "globex"]);
+    assert_eq!(code, Some(1), "{text}");
+
+    // All objects go, and none of the others.
+    let id = receipt["id"].as_str().expect("an id").to_owned();
+    let is_gone = || {
+        let (_, text) = tenants(operator, &["receipt", &id]);
+        let receipt: serde_json::Value = serde_json::from_str(&text).expect("a receipt");
+        receipt["left"]["objects"] == 0
+    };
+    until("the objects go", Duration::from_secs(60), async || {
+        is_gone().then_some(())
+    })
+    .await;
+
+    server.kill();
+    server.start().await;
+    assert_eq!(values(&server, "globex").await, json!([]));
+    assert_eq!(values(&server, "acme").await, json!(["3"]));
+    assert_eq!(values(&server, "umbrella").await, json!(["2"]));
+
+    let (code, text) = tenants(operator, &["ls"]);
+    assert_eq!(code, Some(0), "{text}");
+    let listed: serde_json::Value = serde_json::from_str(&text).expect("a list");
+    let names = listed["tenants"].as_array().expect("a list").iter();
+    let names: Vec<_> = names.map(|tenant| tenant["name"].clone()).collect();
+    assert_eq!(names, ["umbrella", "acme"]);
+    assert_eq!(listed["deleted"][0]["id"], id);
+
+    // A clone has what the tenant had, and goes on by itself.
+    let (code, text) = tenants(operator, &["clone", "acme", "copy"]);
+    assert_eq!(code, Some(0), "{text}");
+    let written = server
+        .send(&write(sample(4.0)).header(HEADER, "copy"))
+        .await;
+    assert_eq!(written.status, 204, "{}", written.text());
+    assert_eq!(values(&server, "acme").await, json!(["3"]));
+    assert_eq!(values(&server, "copy").await, json!(["3", "4"]));
+
+    let (code, text) = tenants(operator, &["clone", "acme", "copy"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("another tenant has this name"), "{text}");
+
+    // No tenant may do this to another, or see the names.
+    for path in ["", "/rename", "/clone", "/delete", "/deleted/x"] {
+        let path = format!("/api/v1/admin/tenants{path}");
+        let params = [("name", "umbrella"), ("from", "umbrella"), ("to", "x")];
+        let request = match path.ends_with('e') {
+            true => Request::post(&path, &params),
+            false => Request::get(&path, &[]),
+        };
+        let refused = server.send(&request.header(HEADER, "acme")).await;
+        refused.error(403, "forbidden");
+    }
 }

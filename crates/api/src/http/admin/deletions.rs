@@ -133,7 +133,7 @@ pub(super) async fn read(
 }
 
 /// Refuses, as Prometheus does, unless a setting allows it or the operator asks.
-fn check_allowed(state: &IngesterState, parts: &Parts) -> Result<(), Failure> {
+pub(super) fn check_allowed(state: &IngesterState, parts: &Parts) -> Result<(), Failure> {
     match state.admin_api || is_at_operator_listener(parts) {
         true => Ok(()),
         false => Err(Failure::unavailable(

@@ -33,6 +33,11 @@ impl Failure {
         }
     }
 
+    /// What went wrong, for answers without the envelope.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn bad_data(message: impl Into<String>) -> Self {
         Self::new((StatusCode::BAD_REQUEST, "bad_data"), message)
     }

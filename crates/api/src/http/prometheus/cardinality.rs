@@ -36,7 +36,7 @@ pub(crate) async fn tsdb_status(
 ) -> Result<Response, Failure> {
     let limit = limit(&params, 10, 10_000)?;
     let times = Times::of(&params, &state)?;
-    let found = summaries(&state, &tenant, Summarized::All, times.range()?).await?;
+    let found = summaries(&state, &tenant, Summarized::All, times, &params).await?;
 
     Ok(success(&tsdb_json(&found, limit), &[]))
 }
@@ -110,7 +110,8 @@ pub(crate) async fn metric_status(
         &state,
         &tenant,
         Summarized::Metric(metric.clone()),
-        from.range()?,
+        from,
+        &params,
     )
     .await?;
     Ok(success(&metric_json(&metric, &found, times, limit), &[]))
@@ -155,7 +156,7 @@ pub(crate) async fn label_names(
 ) -> Result<Response, Failure> {
     let limit = limit(&params, 20, 500)?;
     let times = Times::of(&params, &state)?;
-    let found = summaries(&state, &tenant, selector(&params), times.range()?).await?;
+    let found = summaries(&state, &tenant, selector(&params), times, &params).await?;
     let all = Cardinality::of(&found);
 
     let names = largest(
@@ -188,7 +189,7 @@ pub(crate) async fn label_values(
         return Err(Failure::bad_data("'label_names[]' param is required"));
     }
 
-    let found = summaries(&state, &tenant, selector(&params), times.range()?).await?;
+    let found = summaries(&state, &tenant, selector(&params), times, &params).await?;
     let all = Cardinality::of(&found);
     let none = LabelCardinality::default();
 
@@ -228,7 +229,8 @@ pub(crate) async fn active_series(
         &state,
         &tenant,
         Summarized::Selector(selector),
-        times.range()?,
+        times,
+        &params,
     )
     .await?
     .into_parts();
@@ -266,9 +268,12 @@ async fn summaries(
     state: &QuerierState,
     tenant: &TenantName,
     of: Summarized,
-    range: TimeRange,
+    times: Times,
+    params: &Params,
 ) -> Result<Answered<Vec<SeriesSummary>>, Failure> {
-    let found = state.querier.summaries(tenant, of, range).await;
+    let range = times.range()?;
+    let as_of = params.as_of()?;
+    let found = state.querier.summaries(tenant, of, range, as_of).await;
     found.map_err(|error| Failure::of_selectors("selector", error))
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn query(
 
     let (found, turn) = state
         .querier
-        .exemplars(&tenant, &asked(&params), range)
+        .exemplars(&tenant, &asked(&params), range, params.as_of()?)
         .await?
         .into_parts();
 

@@ -113,7 +113,8 @@ pub(crate) async fn families(
     params.integer("limit_per_metric")?;
 
     let metric = params.given("metric").map(str::to_owned);
-    let (mut families, turn) = state.querier.metadata(&tenant).await?.into_parts();
+    let families = state.querier.metadata(&tenant, params.as_of()?).await?;
+    let (mut families, turn) = families.into_parts();
     families.retain(|family| metric.as_ref().is_none_or(|name| *name == family.family));
     families.truncate(limit);
 

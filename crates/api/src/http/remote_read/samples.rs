@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_limits::QueryLimits;
 use duramen_model::labels::LabelsIter;
-use duramen_model::{TenantName, TimeRange};
+use duramen_model::{AsOf, TenantName, TimeRange};
 use duramen_proto::remote_read::{ReadResponseEncoder, ResponseType, TimeSeriesEncoder};
 use duramen_proto::snappy;
 use duramen_qos::Reservation;
@@ -30,6 +30,7 @@ const COPIES: usize = 2;
 pub(super) async fn answer(
     state: &Arc<QuerierState>,
     tenant: TenantName,
+    as_of: Option<AsOf>,
     selections: Vec<Option<Selection>>,
 ) -> Result<Response, TextFailure> {
     let counter = state.remote_read.samples(ResponseType::Samples);
@@ -40,7 +41,7 @@ pub(super) async fn answer(
         Ok(snappy::compress(&message))
     };
 
-    let (body, turn) = state.querier.read(&tenant, work).await?.into_parts();
+    let (body, turn) = state.querier.read(&tenant, as_of, work).await?.into_parts();
     let headers = [
         (
             header::CONTENT_TYPE,

@@ -12,8 +12,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use duramen_metrics::Counter;
-use duramen_model::TenantName;
 use duramen_model::labels::LabelsIter;
+use duramen_model::{AsOf, TenantName};
 use duramen_proto::chunk::ChunkBuilder;
 use duramen_proto::remote_read::{ResponseType, SeriesFrames};
 use duramen_query::{Error, Reader, Selection};
@@ -35,6 +35,7 @@ const CONTENT_TYPE: &str = "application/x-streamed-protobuf; proto=prometheus.Ch
 pub(super) async fn answer(
     state: &Arc<QuerierState>,
     tenant: TenantName,
+    as_of: Option<AsOf>,
     selections: Vec<Option<Selection>>,
 ) -> Result<Response, TextFailure> {
     let (frames, mut ready) = mpsc::channel(1);
@@ -48,7 +49,7 @@ pub(super) async fn answer(
 
     let reading = Workers::default().spawn(async move {
         let work = |reader| async move { send_all(&reader, &selections, sender).await };
-        if let Err(error) = querier.read(&tenant, work).await {
+        if let Err(error) = querier.read(&tenant, as_of, work).await {
             // If the client has gone, nobody needs the error.
             let _ = frames.send(Err(error)).await;
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, Request};
+use axum::http::Uri;
 use duramen_model::quoted::quote;
 use duramen_model::{AsOf, TimeRange};
 use pairs::{FORM_BYTES_MAX, FormKind};
@@ -72,6 +73,16 @@ fn body_failure(fault: &Fault) -> Failure {
 }
 
 impl Params {
+    /// Reads the parameters of a URL alone, for a request whose body is no form.
+    pub(crate) fn of_url(url: &Uri) -> Result<Self, Failure> {
+        let query = url.query().unwrap_or_default();
+
+        Ok(Self {
+            pairs: pairs::of_url(query.as_bytes())?,
+            _counted: None,
+        })
+    }
+
     /// Returns the first value, or `None` without one.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs

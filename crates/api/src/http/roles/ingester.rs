@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::http::admin::{deletions, flush, snapshots};
+use crate::http::admin::{deletions, flush, snapshots, tenants};
 use crate::http::docs::endpoint::Answer::{Accepted, Data, Nothing};
 use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_get, on_post, on_post_put};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
-    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, SNAPSHOT, VALUE,
+    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, DELETED_TENANT, RENAMED_FROM,
+    RENAMED_TO, SNAPSHOT, VALUE,
 };
 use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
@@ -68,5 +69,26 @@ pub(crate) fn orders() -> Vec<Endpoint<Arc<IngesterState>>> {
         on_get("/api/v1/admin/tsdb/snapshots", snapshots::list)
             .says("Lists the named snapshots, by name.")
             .answers(Data(Schema::Snapshots)),
+        on_get("/api/v1/admin/tenants", tenants::list)
+            .says("Lists the tenants of the store, and those that were deleted.")
+            .answers(Data(Schema::Tenants)),
+        on_post_put("/api/v1/admin/tenants/rename", tenants::rename)
+            .says("Gives a tenant another name. Its data stays where it is.")
+            .takes(&[RENAMED_FROM, RENAMED_TO])
+            .answers(Nothing),
+        on_post_put("/api/v1/admin/tenants/clone", tenants::clone)
+            .says("Makes a tenant that begins with what another one has now. No sample is copied.")
+            .takes(&[RENAMED_FROM, RENAMED_TO])
+            .answers(Data(Schema::Tenant)),
+        on_post_put("/api/v1/admin/tenants/delete", tenants::delete)
+            .says(
+                "Deletes a tenant with all that it has. Its name is free at once; its objects go \
+                 by and by.",
+            )
+            .takes(&[DELETED_TENANT])
+            .answers(Data(Schema::DeletedTenant)),
+        on_get("/api/v1/admin/tenants/deleted/{id}", tenants::one_deleted)
+            .says("The receipt of a deleted tenant: what is left of it in the store.")
+            .answers(Data(Schema::DeletedTenant)),
     ]
 }

@@ -101,14 +101,14 @@ pub(crate) fn series() -> Vec<Endpoint<Arc<QuerierState>>> {
             .answers(Data(Schema::Names)),
         on_get("/api/v1/metadata", metadata::families)
             .says("Type, help and unit of metric families, as they were last sent.")
-            .takes(&[LIMIT_FAMILIES, LIMIT_PER_METRIC, METRIC])
+            .takes(&[LIMIT_FAMILIES, LIMIT_PER_METRIC, METRIC, AS_OF])
             .answers(Data(Schema::Families)),
         on_get_post("/api/v1/query_exemplars", exemplars::query)
             .says(
                 "The exemplars of the series that the selectors of a query select; 204 for a \
                  query without any.",
             )
-            .takes(&[QUERY, START, END])
+            .takes(&[QUERY, START, END, AS_OF])
             .answers(DataOrNothing(Schema::Exemplars)),
         on_get_post("/api/v1/search/metric_names", empty_sets::search)
             .says("The search for metric names: not supported.")
@@ -127,7 +127,7 @@ pub(crate) fn cardinality() -> Vec<Endpoint<Arc<QuerierState>>> {
     vec![
         on_get("/api/v1/status/tsdb", cardinality::tsdb_status)
             .says("The number of series, and the metrics and labels that have most of them.")
-            .takes(&[LIMIT_TOP, RECENT_START, RECENT_END])
+            .takes(&[LIMIT_TOP, RECENT_START, RECENT_END, AS_OF])
             .answers(Data(Schema::TsdbStatus)),
         on_get("/api/v1/status/tsdb/blocks", blocks::blocks)
             .says("The tenant's blocks in the store, by time.")
@@ -137,25 +137,32 @@ pub(crate) fn cardinality() -> Vec<Endpoint<Arc<QuerierState>>> {
                 "The series, samples and labels of one metric, and how many series began and \
                  ended.",
             )
-            .takes(&[METRIC_NAME, RECENT_START, RECENT_END, LIMIT_TOP])
+            .takes(&[METRIC_NAME, RECENT_START, RECENT_END, LIMIT_TOP, AS_OF])
             .answers(Data(Schema::MetricStatus)),
         on_get_post("/api/v1/cardinality/label_names", cardinality::label_names)
             .says("The number of values of each label name, as in Mimir.")
-            .takes(&[SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP])
+            .takes(&[SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP, AS_OF])
             .answers(Json(Schema::LabelNamesCardinality)),
         on_get_post(
             "/api/v1/cardinality/label_values",
             cardinality::label_values,
         )
         .says("The number of series of each value of some labels, as in Mimir.")
-        .takes(&[LABEL_NAMES, SELECTOR, RECENT_START, RECENT_END, LIMIT_TOP])
+        .takes(&[
+            LABEL_NAMES,
+            SELECTOR,
+            RECENT_START,
+            RECENT_END,
+            LIMIT_TOP,
+            AS_OF,
+        ])
         .answers(Json(Schema::LabelValuesCardinality)),
         on_get_post(
             "/api/v1/cardinality/active_series",
             cardinality::active_series,
         )
         .says("The label sets of series with recent samples, as in Mimir.")
-        .takes(&[SELECTOR, RECENT_START, RECENT_END])
+        .takes(&[SELECTOR, RECENT_START, RECENT_END, AS_OF])
         .answers(Json(Schema::ActiveSeries)),
     ]
 }
@@ -168,6 +175,7 @@ pub(crate) fn remote() -> Vec<Endpoint<Arc<QuerierState>>> {
                 "A remote read, compressed with snappy: the samples of series, for a Prometheus \
                  that evaluates queries with them.",
             )
+            .takes(&[AS_OF])
             .reads(PROTOBUF)
             .answers(Raw(PROTOBUF)),
         on_get("/federate", federate::federate)

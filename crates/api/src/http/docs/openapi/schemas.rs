@@ -34,6 +34,9 @@ pub(crate) enum Schema {
     Snapshots,
     TargetMetadata,
     Targets,
+    Tenant,
+    Tenants,
+    DeletedTenant,
     Text,
     Tree,
     TsdbStatus,
@@ -72,6 +75,9 @@ impl Schema {
         Self::Snapshots,
         Self::TargetMetadata,
         Self::Targets,
+        Self::Tenant,
+        Self::Tenants,
+        Self::DeletedTenant,
         Self::Text,
         Self::Tree,
         Self::TsdbStatus,
@@ -100,6 +106,16 @@ impl Schema {
             Self::Alerts => object(&[("alerts", list(any_object()))]),
             Self::Blocks => blocks(),
             Self::Deletion => deletion(),
+            Self::Tenants => {
+                let tenant = tenant();
+                let deleted = object(&deleted_tenant());
+                object(&[("tenants", list(tenant)), ("deleted", list(deleted))])
+            }
+            Self::Tenant => tenant(),
+            Self::DeletedTenant => {
+                let left = object(&[("objects", integer()), ("bytes", integer())]);
+                object(&[&deleted_tenant()[..], &[("left", left)]].concat())
+            }
             Self::Snapshot => snapshot(),
             Self::Snapshots => object(&[("snapshots", list(snapshot()))]),
             Self::Deletions => object(&[("deletions", list(deletion()))]),
@@ -332,6 +348,14 @@ fn blocks() -> Json {
     ];
 
     object(&[("blocks", list(object(&block)))])
+}
+
+fn tenant() -> Json {
+    object(&[("name", text()), ("id", text())])
+}
+
+fn deleted_tenant() -> [(&'static str, Json); 3] {
+    [("id", text()), ("name", text()), ("deletedAt", number())]
 }
 
 fn snapshot() -> Json {

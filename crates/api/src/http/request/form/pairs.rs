@@ -126,6 +126,13 @@ fn not_a_form(content_type: Option<&str>) -> Failure {
     ))
 }
 
+/// Returns the parameters of a URL.
+pub(super) fn of_url(query: &[u8]) -> Result<Vec<Pair>, Failure> {
+    let mut pairs = Vec::new();
+    decode(query, &mut pairs)?;
+    Ok(pairs)
+}
+
 /// Appends the pairs of a URL-encoded form.
 fn decode(form: &[u8], pairs: &mut Vec<Pair>) -> Result<(), Failure> {
     for pair in form

@@ -1,0 +1,103 @@
+//! Which clones need the blocks of their home.
+//!
+//! A clone holds the blocks that it began with by a named snapshot of its home
+//! ([`duramen_manifest::clones`]). Merges and retention let go of them one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duramen_blocks::Error;
+use duramen_bucket::Tenants;
+use duramen_manifest::{Commit, Manifests, State, clones};
+use duramen_model::TenantId;
+use parking_lot::Mutex;
+use tracing::info;
+
+use crate::named::Named;
+
+/// A clone that the register does not know is about to come, or its making has failed. After this
+/// time it has failed.
+const MAKING_MAX: Duration = Duration::from_hours(24);
+
+/// What a process knows of clones. Cheap to clone; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clones {
+    /// Since when a clone does not need the blocks of its home, on the monotonic clock.
+    unneeded: Arc<Mutex<BTreeMap<TenantId, Duration>>>,
+    named: Named,
+}
+
+impl Clones {
+    /// Drops the snapshots of `home` by which clones hold blocks that they have not needed for as
+    /// long as `history`: queries over their past states may read them until then.
+    ///
+    /// Requests: none without clones. For each clone, those of [`Clones::needs`], and those of
+    /// [`Manifests::commit`] if it lets go.
+    pub(crate) async fn release(
+        &self,
+        manifests: &Manifests,
+        register: &Tenants,
+        (home, state): (TenantId, &State),
+        history: Duration,
+    ) -> Result<(), Error> {
+        for name in state.snapshots.keys() {
+            let Some(clone) = clones::held_by(name) else {
+                continue;
+            };
+
+            if self.needs(manifests, register, clone, home).await? {
+                self.unneeded.lock().remove(&clone);
+                continue;
+            }
+
+            let now = manifests.clock().monotonic();
+            let since = *self.unneeded.lock().entry(clone).or_insert(now);
+
+            if since + history <= now {
+                manifests.commit(home, Commit::drop_snapshot(name)).await?;
+                info!(%home, %clone, "a clone has let go of the blocks of its home");
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Whether a clone may read blocks in the folder of `home`.
+    ///
+    /// Requests: those of [`Manifests::refresh`], and those of [`Manifests::blocks_after`] once for
+    /// each named snapshot of the clone. For a clone that the register does not know, those of
+    /// [`Tenants::refresh`].
+    pub(crate) async fn needs(
+        &self,
+        manifests: &Manifests,
+        register: &Tenants,
+        clone: TenantId,
+        home: TenantId,
+    ) -> Result<bool, Error> {
+        if register.name_of(clone).is_none() {
+            register.refresh().await?;
+
+            if register.name_of(clone).is_none() {
+                let is_young = !is_over(clone, manifests.clock().now_ms());
+                return Ok(is_young && !register.is_deleted(clone));
+            }
+        }
+
+        let state = manifests.refresh(clone).await?;
+        if state.has_blocks_of(home) {
+            return Ok(true);
+        }
+
+        let named = self.named.blocks(manifests, clone, &state).await?;
+        let blocks = named.all();
+        Ok(blocks.values().any(|entry| entry.home == Some(home)))
+    }
+}
+
+/// Whether the making of a clone is over, by the time in its id.
+fn is_over(clone: TenantId, now_ms: i64) -> bool {
+    let made_ms = i64::try_from(clone.0.timestamp_ms()).unwrap_or(i64::MAX);
+    let max_ms = i64::try_from(MAKING_MAX.as_millis()).unwrap_or(i64::MAX);
+    made_ms.saturating_add(max_ms) <= now_ms
+}
