@@ -1,5 +1,6 @@
 //! The heads of a process by tenant: they are found, created, and taken out of quarantine here.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -71,7 +72,9 @@ impl TenantHeads {
         }
 
         let writer = self.writer.writer;
-        let metadata = duramen_blocks::metadata::newest(state.blocks.values()).remove(&writer);
+        let newest = duramen_blocks::metadata::newest(state.blocks.values());
+        let mut metadata: Vec<_> = newest.into_values().collect();
+        metadata.sort_by_key(|entry| Reverse((entry.order.max, entry.id)));
 
         let in_force = state.deletions.in_force.values();
         let seals = in_force.filter_map(|deletion| deletion.positions.get(&writer));

@@ -10,7 +10,8 @@
 //! - `partial`: answers that leave out the blocks that cannot be read.
 //! - `view`: makes all reads of one request see the same moment.
 //! - `storage`: heads, staged and committed blocks of a tenant as one source. `optional_block`: a
-//!   block that is left out if it cannot be read.
+//!   block that is left out if it cannot be read. `looks`: when somebody looks for what others
+//!   have committed.
 //! - `cardinality`: counts series and labels.
 //! - `error`, `metrics`: why a request failed, and what is counted.
 
@@ -18,6 +19,7 @@ mod answered;
 mod budgets;
 pub mod cardinality;
 mod error;
+mod looks;
 mod metrics;
 mod optional_block;
 mod partial;

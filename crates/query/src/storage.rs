@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duramen_blocks::{Blocks, metadata};
 use duramen_bucket::keys;
 use duramen_manifest::{Deletions, Manifests, State, Tombstone};
 use duramen_model::{AsOf, BlockEntry, ErrorKind, FamilyMetadata, TenantId, TimeRange, WriterId};
+use duramen_runtime::{OnFailure, Tasks};
 use duramen_source::rollup::hidden::{of_days, without_deleted};
 use duramen_source::rollup::joined::joined;
 use duramen_source::rollup::made::made;
@@ -21,6 +23,7 @@ use duramen_source::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::optional_block::OptionalBlock;
 use crate::rollups::{KnownRollups, RollupPart, TenantRollups};
@@ -36,6 +39,8 @@ pub struct Storage {
     blocks: Arc<Blocks>,
     metrics: Metrics,
     rollups: Arc<KnownRollups>,
+    looks: Looks,
+    tasks: Tasks,
 }
 
 impl fmt::Debug for Storage {
@@ -59,6 +64,19 @@ impl Storage {
             blocks,
             metrics,
             rollups: Arc::default(),
+            looks: Looks::every(Duration::ZERO),
+            tasks: Tasks::default(),
+        }
+    }
+
+    /// The same storage, which looks once in `interval` for what others have committed of a tenant
+    /// that is queried, in a task. 0: only when the heads have flushed.
+    #[must_use]
+    pub fn looking_every(self, interval: Duration, tasks: &Tasks) -> Self {
+        Self {
+            looks: Looks::every(interval),
+            tasks: tasks.clone(),
+            ..self
         }
     }
 
@@ -118,7 +136,7 @@ impl Storage {
     }
 
     /// Returns a manifest with everything that the heads have flushed. If the cached one is new
-    /// enough, no request is made.
+    /// enough, no request is made, but for the look of [`Storage::looking_every`].
     async fn state(
         &self,
         tenant: TenantId,
@@ -135,6 +153,7 @@ impl Storage {
             && !snapshots.is_empty()
             && covers(&state)
         {
+            self.look(tenant);
             return Ok(state);
         }
 
@@ -150,6 +169,22 @@ impl Storage {
             ErrorKind::Internal,
             reason,
         ))
+    }
+}
+
+impl Storage {
+    /// Looks for what others have committed, if it is time, for later queries. Nobody waits for it.
+    ///
+    /// Requests: those of [`Manifests::refresh`].
+    fn look(&self, tenant: TenantId) {
+        let now = self.manifests.clock().monotonic();
+        if !self.looks.is_due(tenant, now) {
+            return;
+        }
+
+        let manifests = self.manifests.clone();
+        let look = async move { manifests.refresh(tenant).await.map(drop) };
+        self.tasks.spawn("look", OnFailure::Log, look);
     }
 }
 

@@ -425,6 +425,13 @@ pub struct QueryConfig {
     #[arg(id = "query.lookback_delta", value_name = "DURATION", value_parser = duration::parse)]
     #[serde(with = "duration")]
     pub lookback_delta: Duration,
+
+    /// How often a process looks for blocks that others have committed, such as those of an import,
+    /// while a tenant is queried: one GET for each tenant. No query waits for it; the next ones know
+    /// of the blocks. `0`: only after its own flushes and merges.
+    #[arg(id = "query.look_interval", value_name = "DURATION", value_parser = duration::parse)]
+    #[serde(with = "duration")]
+    pub look_interval: Duration,
 }
 
 /// The cache of the store.
@@ -576,6 +583,7 @@ impl Default for QueryConfig {
         Self {
             timeout: QueryLimits::default().timeout,
             lookback_delta: Duration::from_secs(5 * 60),
+            look_interval: Duration::from_secs(30),
         }
     }
 }

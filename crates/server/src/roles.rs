@@ -63,7 +63,7 @@ impl System {
             ingester::start(&shared, &mut lease, &config, metrics, tasks).await?;
         let heads = Arc::new(ingester.clone());
         let disk = disk_cache::open(&shared, &config, &mut registry, tasks).await?;
-        let answering = querier::start(&shared, heads, disk, &config, &mut registry);
+        let answering = querier::start(&shared, heads, disk, &config, &mut registry, tasks);
         compactor::start(&shared, &config, &mut registry, tasks)?;
         shared.live_limits.watch(tasks)?;
 

@@ -1,8 +1,8 @@
 //! The rule for metadata: a block that has any has all that is known of the tenant.
 //!
-//! The metadata that an earlier process knew is in its newest block. It is read once, before the
-//! first metadata of this process goes into a block. As long as it cannot be read, metadata stays
-//! in the log.
+//! The metadata that an earlier process knew is in its newest block. The newest block of each writer
+//! is read once, before the first metadata of this process goes into a block. As long as one cannot
+//! be read, metadata stays in the log.
 
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ impl Metadata {
 
 /// Decides where the tenant's metadata goes: into a block as a whole, or back into the log.
 ///
-/// Requests: none, except for the first metadata of a process: it reads `meta` and metadata of one
-/// block.
+/// Requests: none, except for the first metadata of a process: it reads `meta` and metadata of the
+/// newest block of each writer.
 pub(super) async fn settle(
     flusher: &Flusher,
     head: &Arc<TenantHead>,
@@ -59,27 +59,30 @@ pub(super) async fn settle(
     Ok(Metadata::Logged)
 }
 
-/// Takes over the metadata in the newest block of an earlier process. Returns false if it cannot be
-/// read now.
+/// Takes over the metadata in the newest blocks of earlier processes, also of other writers: a merge
+/// may have put the blocks of a writer that fell silent behind those of this one. What was sent last
+/// counts. Returns false if some of it cannot be read now.
 pub(super) async fn carry_over(flusher: &Flusher, head: &TenantHead) -> bool {
-    let entry = head.carried_from.lock().clone();
-    let Some(entry) = entry else { return true };
+    let entries = head.carried_from.lock().clone();
 
-    match duramen_blocks::metadata::read(&flusher.bucket, head.id, &entry).await {
-        Ok(families) => {
-            head.families.write().carry_over(families);
-            head.report_series();
+    for entry in entries {
+        match duramen_blocks::metadata::read(&flusher.bucket, head.id, &entry).await {
+            Ok(families) => {
+                head.families.write().carry_over(families);
+                head.report_series();
+            }
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                warn!(tenant = %head.name(), %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
+                return false;
+            }
+            // A retry cannot help.
+            Err(error) => {
+                error!(tenant = %head.name(), %error, "metadata of earlier blocks is lost until it is sent again")
+            }
         }
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            warn!(tenant = %head.name(), %error, "metadata of earlier blocks cannot be read; it is tried again at the next flush");
-            return false;
-        }
-        // A retry cannot help.
-        Err(error) => {
-            error!(tenant = %head.name(), %error, "metadata of earlier blocks is lost until it is sent again")
-        }
+
+        head.carried_from.lock().retain(|one| one.id != entry.id);
     }
 
-    *head.carried_from.lock() = None;
     true
 }

@@ -27,7 +27,7 @@ pub(crate) struct TenantHead {
     pub(crate) families: RwLock<Families>,
     /// The newest block with metadata of an earlier process, until its metadata is among
     /// `families`.
-    pub(crate) carried_from: Mutex<Option<Arc<BlockEntry>>>,
+    pub(crate) carried_from: Mutex<Vec<Arc<BlockEntry>>>,
     /// Why the tenant is in quarantine, if it is: see [`crate::quarantine`].
     pub(crate) quarantined: RwLock<Option<Arc<str>>>,
     /// The intake's state for the tenant in this process.
@@ -48,7 +48,7 @@ pub(crate) struct Past {
     /// All records before this position are in blocks.
     pub(crate) flushed: Position,
     /// The newest block with metadata, which has all that was known.
-    pub(crate) metadata: Option<Arc<BlockEntry>>,
+    pub(crate) metadata: Vec<Arc<BlockEntry>>,
     /// The positions where generations must end, ascending, because deletions name them.
     pub(crate) seals: Vec<Position>,
 }
@@ -370,13 +370,13 @@ impl TenantHead {
     }
 
     /// Ends a quarantine, with the state that earlier processes left.
-    pub(crate) fn heal(&self, flushed: Position, metadata: Option<Arc<BlockEntry>>) {
+    pub(crate) fn heal(&self, flushed: Position, metadata: Vec<Arc<BlockEntry>>) {
         let mut chain = self.chain.write();
         chain.flushed = chain.flushed.max(flushed);
         drop(chain);
 
         let mut carried_from = self.carried_from.lock();
-        if carried_from.is_none() {
+        if carried_from.is_empty() {
             *carried_from = metadata;
         }
 

@@ -138,6 +138,23 @@ async fn a_process_carries_over_what_the_one_before_wrote() {
     assert_eq!(newest_block(&system).await, ["a", "b", "c", "d"]);
 }
 
+/// A machine is replaced: what the writer before it has told stays, though nobody sends it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_carries_over_what_another_writer_wrote() {
+    let one = System::start().await;
+    let sent = of_metadata([family("a", "A."), family("b", "old")]);
+    one.store(&sent).await;
+    one.ingester.flush_all().await.unwrap();
+
+    let two = System::beside(&one).await;
+    two.store(&of_metadata([family("b", "new")])).await;
+    two.ingester.flush_all().await.unwrap();
+
+    assert_eq!(newest_block(&two).await, ["a", "b"]);
+    let expected = [("a", "A.", NOW_MS), ("b", "new", NOW_MS)];
+    assert_eq!(told(&two.families().await), expected);
+}
+
 /// Returns the families of the newest block that has any.
 async fn newest_block(system: &System) -> Vec<String> {
     let state = system.manifests.refresh(system.tenant_id()).await.unwrap();

@@ -1,13 +1,14 @@
 //! A query sees one moment, even while others write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duramen_bucket::Bucket;
 use duramen_limits::LimitsHandle;
 use duramen_model::{Matcher, TimeRange};
 use duramen_promql::{Engine, EngineConfig, SampleValue, Value};
 use duramen_query::{Config, Parts, Querier, Query, QueryOptions, Reader, Selection};
-use duramen_runtime::{Clock, MockClock, SystemClock, Workers};
+use duramen_runtime::{Clock, MockClock, SystemClock, Tasks, Workers};
 use duramen_source::Columns;
 use duramen_testkit::SimDisk;
 use futures::TryStreamExt;
@@ -158,4 +159,41 @@ async fn a_query_beside_writes_sees_each_of_them_whole_or_not_at_all() {
 
     turns.close();
     writing.await.unwrap();
+}
+
+/// What another process commits is seen by a later query, and no query waits for it.
+#[tokio::test]
+async fn what_others_commit_is_looked_for_now_and_then() {
+    let clock = MockClock::at(NOW_MS);
+    let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let bucket = Bucket::memory(Arc::clone(&as_clock));
+    let start =
+        |disk: SimDisk| System::start(bucket.clone(), Arc::new(disk), Arc::clone(&as_clock));
+    let one = start(SimDisk::new()).await.unwrap();
+    let other = start(SimDisk::new()).await.unwrap();
+
+    let sample = |at_ms: i64| vec![("0".to_owned(), NOW_MS + at_ms, 1.0)];
+    one.write(&sample(0)).await.unwrap();
+    other.write(&sample(1)).await.unwrap();
+
+    let storage = one.storage(Arc::new(one.ingester.clone()));
+    let storage = storage.looking_every(Duration::from_secs(30), &Tasks::default());
+    let count = async || one.contents(&storage).await.unwrap().samples.len();
+    assert_eq!(count().await, 1);
+
+    other.ingester.flush(&tenant()).await.unwrap();
+    clock.advance(Duration::from_secs(29));
+    assert_eq!(count().await, 1);
+
+    let before = one.manifests.cached(one.tenant_id()).unwrap();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(count().await, 1, "no query waits");
+
+    // The look goes on behind it.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let after = one.manifests.cached(one.tenant_id()).unwrap();
+    assert!(after.sequence > before.sequence);
+    assert_eq!(count().await, 2);
 }

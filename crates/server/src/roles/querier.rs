@@ -9,6 +9,7 @@ use duramen_cache::DiskCache;
 use duramen_metrics::Registry;
 use duramen_promql::{Engine, EngineConfig};
 use duramen_query::{Parts, Querier, Storage};
+use duramen_runtime::Tasks;
 use duramen_source::{Heads, Views};
 
 use super::shared::Shared;
@@ -31,6 +32,7 @@ pub(crate) fn start(
     disk: Option<Arc<DiskCache>>,
     config: &Config,
     registry: &mut Registry,
+    tasks: &Tasks,
 ) -> Answering {
     let metrics = duramen_query::Metrics::default();
     metrics.register(registry);
@@ -58,12 +60,13 @@ pub(crate) fn start(
         blocks
     };
 
-    let storage = Arc::new(Storage::new(
+    let storage = Storage::new(
         heads,
         shared.manifests.clone(),
         Arc::new(blocks),
         metrics.clone(),
-    ));
+    );
+    let storage = Arc::new(storage.looking_every(config.query.look_interval, tasks));
 
     let engine = EngineConfig {
         lookback_ms: lookback_ms(config),
