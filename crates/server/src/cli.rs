@@ -31,6 +31,7 @@ pub use snapshots::Snapshots;
 pub use tenants::Tenants;
 use tokio::runtime::Builder;
 
+use crate::config::LogFormat;
 use crate::config::settings::Settings;
 use crate::serve;
 
@@ -79,6 +80,14 @@ impl Command {
             Self::Client(_) | Self::Blocks(_) => "info",
             Self::Compact(command) if !command.is_once() => "info",
             Self::Compact(_) | Self::Bucket(_) => "warn",
+        }
+    }
+
+    /// Returns the form of the process's log.
+    pub fn log_format(&self) -> LogFormat {
+        match self {
+            Self::Serve(_, settings) => settings.config.log_format,
+            _ => LogFormat::Text,
         }
     }
 

@@ -9,6 +9,7 @@ mod cache_engine;
 mod cors_origin;
 mod features;
 mod layers;
+mod log_format;
 mod log_level;
 mod memory;
 mod print;
@@ -28,6 +29,7 @@ use duramen_bucket::StoreUrl;
 use duramen_limits::{Limits, QueryLimits};
 use duramen_settings::{Secret, duration, size};
 use features::EnabledFeatures;
+pub use log_format::LogFormat;
 use serde::{Deserialize, Serialize};
 
 /// All settings of a process. The limits of tenants are in the limits file.
@@ -77,6 +79,11 @@ pub struct Config {
     #[arg(id = "log_level", value_name = "LEVEL", value_parser = log_level::parse)]
     #[serde(deserialize_with = "log_level::deserialize")]
     pub log_level: String,
+
+    /// The form of the log's lines on stderr: `text` for people, or `json`, an object in each line
+    /// with `timestamp`, `level`, `target` and `fields`. With `json` there is no greeting on stdout.
+    #[arg(id = "log_format", value_name = "FORMAT")]
+    pub log_format: LogFormat,
 
     /// Features that Prometheus has behind `--enable-feature`, by its names and separated by
     /// commas: `promql-delayed-name-removal`, `type-and-unit-labels`, `use-start-timestamps`. Each
@@ -474,6 +481,7 @@ impl Default for Config {
             tenants_max: 100_000,
             self_scrape_interval: Duration::from_secs(15),
             log_level: "info".to_owned(),
+            log_format: LogFormat::default(),
             features: EnabledFeatures::default(),
             http: HttpConfig::default(),
             memory: MemoryConfig::default(),

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Err(error) => return told(&error, ExitCode::from(WRONG_SETTINGS)),
     };
 
-    duramen_server::logging::init(command.log_level());
+    duramen_server::logging::init(command.log_level(), command.log_format());
 
     command
         .run()

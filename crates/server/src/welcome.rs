@@ -3,12 +3,21 @@
 use std::net::SocketAddr;
 
 use duramen_settings::size;
+use tracing::info;
 
+use crate::config::LogFormat;
 use crate::roles::System;
 
-/// Prints on stdout where the system listens and what to try next.
+/// Prints on stdout where the system listens and what to try next. Where machines read the log, a
+/// line of it says the first of this.
 pub(crate) fn say(system: &System, address: SocketAddr) {
     let url = format!("http://{address}");
+
+    if system.config.log_format == LogFormat::Json {
+        info!(url, "listens");
+        return;
+    }
+
     let own_metrics = own_metrics(system, &url);
     let version = env!("CARGO_PKG_VERSION");
     let store = system.shared.bucket.name();

@@ -21,3 +21,5 @@ mod rollups;
 mod siblings;
 mod system;
 mod turnstile;
+mod world;
+mod year;

@@ -490,7 +490,8 @@ async fn a_start_that_cannot_be_names_what_is_wrong() {
     std::fs::set_permissions(&secrets, everybody).expect("a file of the test");
 
     let below_link = inside("link/data");
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
+        (&["--log-format", "xml"], &[], 2, "must be text or json"),
         (&["--log-level", "chatty"], &[], 2, "neither a level"),
         (&["--log-level", "info,chatty"], &[], 2, "neither a level"),
         (
@@ -552,4 +553,23 @@ async fn ended_well(arguments: &[&str]) -> (Option<i32>, String) {
     let (code, said) = ended(arguments, &[]).await;
     assert_eq!(code, Some(0), "{said}");
     (code, said)
+}
+
+#[tokio::test]
+async fn the_log_is_json_if_a_setting_says_so() {
+    let mut server = Duramen::with(&["--log-format", "json"]).await;
+    let log = server.process().log();
+    // The last line may be half written.
+    let (whole, _) = log.rsplit_once('\n').expect("some lines");
+
+    let lines: Vec<serde_json::Value> = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+
+    assert!(lines.len() > 3, "{log}");
+    for line in &lines {
+        assert!(line["timestamp"].is_string() && line["level"].is_string());
+        assert!(line["fields"]["message"].is_string(), "{line}");
+    }
 }
