@@ -60,7 +60,19 @@ impl TenantHeads {
 
         // This comes before anyone can find the head and write to it.
         self.commit.skip_to(past.next_position()).await?;
-        Ok(self.put(id, name.clone(), past))
+        let head = self.put(id, name.clone(), past);
+        self.settle(id);
+        Ok(head)
+    }
+
+    /// Does what was said of a tenant while its head was made: whoever has renamed or deleted it has
+    /// not seen the head.
+    fn settle(&self, id: TenantId) {
+        match self.register.name_of(id) {
+            Some(name) => self.rename(id, &name),
+            None if self.register.is_deleted(id) => self.forget(id),
+            None => {}
+        }
     }
 
     /// Fences earlier epochs of the writer out of a tenant's manifest, and returns the state that
