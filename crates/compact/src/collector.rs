@@ -200,7 +200,8 @@ impl Collector {
     }
 
     /// Deletes the objects of a tenant that was deleted so long ago that no query reads them, but
-    /// not what clones of it need. Returns what it deleted; `None` once nothing can come any more.
+    /// not what clones of it need. `seen` is when this process first knew of it, on the monotonic
+    /// clock. Returns what it deleted; `None` once nothing can come any more.
     ///
     /// Requests: 1 LIST for each 1,000 objects, 1 DELETE for each object; if there are blocks, those
     /// of [`Manifests::refresh`], and those of [`Clones::needs`] for each clone.
@@ -209,9 +210,12 @@ impl Collector {
         tenant: &DeletedTenant,
         register: &Tenants,
         time: &StoreTime,
+        seen: Duration,
     ) -> Result<Option<Collected>, Error> {
+        // The clock of whoever has deleted it may be another, so the own one counts as well.
         let since_ms = time.now_ms.saturating_sub(tenant.deleted_ms);
-        if since_ms < whole_ms(self.settings.grace) {
+        let waited = self.clock().monotonic().saturating_sub(seen);
+        if since_ms.min(whole_ms(waited)) < whole_ms(self.settings.grace) {
             return Ok(Some(Collected::default()));
         }
 
@@ -263,11 +267,14 @@ impl Collector {
                 continue;
             };
 
-            if self
+            let history = self.settings.grace;
+            let both = (clone, tenant);
+            let needs = self
                 .clones
-                .needs(&self.manifests, register, clone, tenant)
-                .await?
-            {
+                .needs(&self.manifests, register, both, history)
+                .await;
+
+            if needs? {
                 let blocks = self.manifests.blocks_after(tenant, *sequence).await?;
                 let folders = blocks.values().map(|entry| keys::block(tenant, entry));
                 needed.extend(folders);
@@ -280,7 +287,7 @@ impl Collector {
     async fn litter(&self, tenant: TenantId, state: &State, now_ms: i64) -> Result<Litter, Error> {
         let mut objects = self.bucket.list(&keys::blocks(tenant), None).await?;
         objects.extend(self.bucket.list(&keys::jobs(tenant), None).await?);
-        objects.extend(self.slots(tenant, state.sequence, now_ms).await?);
+        objects.extend(self.slots(tenant, state, now_ms).await?);
 
         if self.manifests.base_sequence(tenant) > 0 {
             let snapshots = keys::manifest_snapshots(tenant);
@@ -290,26 +297,27 @@ impl Collector {
         Ok(Litter::sort(tenant, objects))
     }
 
-    /// Returns the slots of the manifest up to `sequence` that tell when blocks were removed: at
+    /// Returns the slots of the manifest up to that of `state` that tell when blocks were removed: at
     /// least one that is old enough, or all.
     async fn slots(
         &self,
         tenant: TenantId,
-        sequence: u64,
+        state: &State,
         now_ms: i64,
     ) -> Result<Vec<ObjectMeta>, Error> {
+        let begun = state.origin.map_or(0, |origin| origin.sequence);
         let manifest = keys::manifest(tenant);
         let matters_ms = whole_ms(self.settings.age.max(self.settings.grace));
         let mut reach = self.settings.slots;
 
         loop {
-            let before = sequence.saturating_sub(reach);
+            let before = state.sequence.saturating_sub(reach);
             let after = manifest.clone().join(keys::slot(before));
             let slots = self.bucket.list(&manifest, Some(&after)).await?;
 
             let oldest_ms = slots.first().map(modified_ms);
             let is_old = |at_ms: i64| now_ms.saturating_sub(at_ms) >= matters_ms;
-            if before == 0 || oldest_ms.is_some_and(is_old) {
+            if before <= begun || oldest_ms.is_some_and(is_old) {
                 return Ok(slots);
             }
 

@@ -1,7 +1,8 @@
 //! Collects what nothing needs of all tenants of a store, again and again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use duramen_bucket::Tenants;
 use duramen_model::TenantId;
@@ -18,7 +19,9 @@ pub struct Cycles {
     collector: Collector,
     register: Arc<Tenants>,
     metrics: Metrics,
-    /// The deleted tenants of which nothing is left, as far as this process has seen.
+    /// The deleted tenants, and when this process first knew of it, on the monotonic clock.
+    seen: Mutex<BTreeMap<TenantId, Duration>>,
+    /// Those of which nothing is left, as far as this process has seen.
     gone: Mutex<BTreeSet<TenantId>>,
 }
 
@@ -28,6 +31,7 @@ impl Cycles {
             collector,
             register,
             metrics,
+            seen: Mutex::new(BTreeMap::new()),
             gone: Mutex::new(BTreeSet::new()),
         }
     }
@@ -77,9 +81,11 @@ impl Cycles {
                 continue;
             }
 
+            let now = self.collector.clock().monotonic();
+            let seen = *self.seen.lock().entry(tenant.id).or_insert(now);
             let collected = self
                 .collector
-                .collect_deleted(&tenant, &self.register, time)
+                .collect_deleted(&tenant, &self.register, time, seen)
                 .await;
 
             match collected {

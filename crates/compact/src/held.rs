@@ -32,9 +32,8 @@ pub(crate) enum Fate {
 }
 
 impl Held<'_> {
-    /// The one place that says what is held: the live blocks, and those that queries may still
-    /// read. What is to keep blocks for longer, such as snapshots, history and clones, belongs
-    /// here.
+    /// Says what is held of one state: the live blocks, and those that queries may still read. What
+    /// named snapshots and clones need is asked before.
     pub(crate) fn fate(&self, block: BlockId) -> Fate {
         if self.is_live(block) || self.seen.contains(&block) {
             return Fate::Held;

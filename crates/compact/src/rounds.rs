@@ -8,7 +8,7 @@ use duramen_blocks::Error;
 use duramen_bucket::Tenants;
 use duramen_limits::LimitsHandle;
 use duramen_manifest::Tombstone;
-use duramen_model::{BlockId, TenantId, TenantName};
+use duramen_model::{BlockId, TenantId};
 use duramen_qos::{Account, Use};
 use parking_lot::Mutex;
 use tracing::warn;
@@ -94,7 +94,7 @@ impl Rounds {
         let mut backlog = Backlog::default();
 
         for tenant in self.register.all() {
-            let of_tenant = self.of_tenant(tenant.id, &tenant.name, &mut backlog);
+            let of_tenant = self.of_tenant(tenant.id, &mut backlog);
             if let Err(error) = of_tenant.await {
                 warn!(%error, tenant = %tenant.name, "the blocks of a tenant could not be merged");
             }
@@ -103,18 +103,13 @@ impl Rounds {
         backlog.show(&self.metrics, self.compactor.clock().now_ms());
     }
 
-    async fn of_tenant(
-        &self,
-        tenant: TenantId,
-        name: &TenantName,
-        backlog: &mut Backlog,
-    ) -> Result<(), Error> {
+    async fn of_tenant(&self, tenant: TenantId, backlog: &mut Backlog) -> Result<(), Error> {
         if self.must_look(tenant) {
             self.look(tenant).await?;
-            self.release_clones(tenant).await?;
+            self.release_clones(tenant).await;
         }
 
-        self.expire(tenant, name).await?;
+        self.expire(tenant).await?;
 
         if self
             .compactor
@@ -132,9 +127,14 @@ impl Rounds {
     }
 
     /// Removes the blocks that are beyond their retention from the manifest.
-    async fn expire(&self, tenant: TenantId, name: &TenantName) -> Result<(), Error> {
+    async fn expire(&self, tenant: TenantId) -> Result<(), Error> {
+        // The tenant may have got another name since the round began, with another retention.
+        let Some(name) = self.register.name_of(tenant) else {
+            return Ok(());
+        };
+
         let now_ms = self.compactor.clock().now_ms();
-        let Some(retention) = self.limits.of(name).retention.at(now_ms) else {
+        let Some(retention) = self.limits.of(&name).retention.at(now_ms) else {
             return Ok(());
         };
 
@@ -219,9 +219,9 @@ impl Rounds {
     }
 
     /// Lets go of blocks that clones of the tenant do not need any more.
-    async fn release_clones(&self, tenant: TenantId) -> Result<(), Error> {
+    async fn release_clones(&self, tenant: TenantId) {
         let Some(state) = self.compactor.known(tenant) else {
-            return Ok(());
+            return;
         };
 
         let manifests = self.compactor.manifests();
@@ -230,7 +230,7 @@ impl Rounds {
         self.state
             .clones
             .release(manifests, &self.register, home, history)
-            .await
+            .await;
     }
 
     /// Returns the blocks that named snapshots need, of the manifest as it was seen last.

@@ -65,9 +65,16 @@ impl TenantHeads {
         Ok(head)
     }
 
-    /// Does what was said of a tenant while its head was made: whoever has renamed or deleted it has
+    /// Lets all heads know what the register says of their tenants.
+    pub(crate) fn settle_all(&self) {
+        for head in self.all() {
+            self.settle(head.id);
+        }
+    }
+
+    /// Lets the head of a tenant know whether it was renamed or deleted, also by somebody who has
     /// not seen the head.
-    fn settle(&self, id: TenantId) {
+    pub(crate) fn settle(&self, id: TenantId) {
         match self.register.name_of(id) {
             Some(name) => self.rename(id, &name),
             None if self.register.is_deleted(id) => self.forget(id),
@@ -123,6 +130,11 @@ impl TenantHeads {
 
     /// Returns the head of the tenant with this name, if there is one.
     pub(crate) fn find(&self, name: &TenantName) -> Option<Arc<TenantHead>> {
+        if let Some(id) = self.register.lookup(name) {
+            return self.get(id);
+        }
+
+        // A tenant of the log that the register does not know.
         let heads = self.by_tenant.read();
         heads.values().find(|head| head.name() == *name).cloned()
     }

@@ -163,12 +163,18 @@ impl Intake {
             return Ok(id);
         }
 
-        let max = self.tenants_max;
-        if register.count() >= max {
-            return Err(Error::TooManyTenants { max });
-        }
-
+        self.check_tenants()?;
         Ok(register.resolve_or_create(name).await?)
+    }
+
+    /// Refuses one more tenant if there are as many as there may be.
+    pub(crate) fn check_tenants(&self) -> Result<(), Error> {
+        let max = self.tenants_max;
+
+        match self.parts.register.count() >= max {
+            true => Err(Error::TooManyTenants { max }),
+            false => Ok(()),
+        }
     }
 
     /// Returns the intake's state for a tenant that the register knows.

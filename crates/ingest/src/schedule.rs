@@ -82,6 +82,7 @@ pub(crate) async fn flush_head(
     head: &Arc<TenantHead>,
     freeze: Freeze,
 ) -> Result<FlushReport, Error> {
+    flusher.heads.settle(head.id);
     let result = flush::flush(flusher, head, freeze).await;
     if let Err(Error::Manifest(
         cause @ (duramen_manifest::Error::Fenced { .. } | duramen_manifest::Error::Twin { .. }),

@@ -42,7 +42,10 @@ impl Ingester {
             return Ok(None);
         };
 
-        check_name(name)?;
+        if clones::is_hold(name) {
+            return Err(of_clone(name));
+        }
+
         self.flush(tenant).await?;
 
         // A commit whose names are there counts as one that has happened.
@@ -94,7 +97,10 @@ impl Ingester {
             return Ok(false);
         };
 
-        check_name(name)?;
+        if clones::held_by(name).is_some() {
+            return Err(of_clone(name));
+        }
+
         let manifests = &self.heads.manifests;
         if !manifests.refresh(id).await?.snapshots.contains_key(name) {
             let name = name.to_owned();
@@ -107,14 +113,10 @@ impl Ingester {
     }
 }
 
-/// Refuses the names by which clones hold blocks.
-fn check_name(name: &str) -> Result<(), Error> {
-    match clones::is_hold(name) {
-        true => Err(Error::Snapshot(Violation::SnapshotOfClone {
-            name: name.to_owned(),
-        })),
-        false => Ok(()),
-    }
+/// The error for a name by which clones hold blocks.
+fn of_clone(name: &str) -> Error {
+    let name = name.to_owned();
+    Error::Snapshot(Violation::SnapshotOfClone { name })
 }
 
 /// Commits, and returns what the name stands for then.

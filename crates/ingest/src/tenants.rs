@@ -1,10 +1,10 @@
 //! Renames, clones and deletes tenants: in the store, and in this process.
 
 use duramen_bucket::{DeletedTenant, NotRenamed, Tenant, keys};
-use duramen_manifest::{Commit, clones};
+use duramen_manifest::{Commit, Violation, clones};
 use duramen_model::{TenantId, TenantName};
 use serde::Serialize;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::ingester::Ingester;
@@ -48,10 +48,11 @@ impl Ingester {
         from: &TenantName,
         to: &TenantName,
     ) -> Result<Result<TenantId, NotRenamed>, Error> {
-        let renamed = self.heads.register.rename(from, to).await?;
+        let renamed = self.heads.register.rename(from, to).await;
+        self.settle(renamed.is_err()).await;
+        let renamed = renamed?;
 
         if let Ok(id) = &renamed {
-            self.heads.rename(*id, to);
             info!(%from, %to, %id, "a tenant was renamed");
         }
 
@@ -80,6 +81,7 @@ impl Ingester {
             return Ok(Err(NotCloned::Taken(to.clone())));
         }
 
+        heads.intake.check_tenants()?;
         self.flush(from).await?;
 
         let state = heads.manifests.refresh(home).await?;
@@ -95,18 +97,19 @@ impl Ingester {
         let sequence = commit(&heads.manifests, home, Commit::snapshot(&hold), &hold).await?;
         let sequence = sequence.unwrap_or_default();
 
-        let begun = heads.manifests.begin_clone(clone, home, sequence).await;
-        let named = match begun {
-            Ok(_) => heads.register.restore(to, clone).await.map_err(Error::from),
-            Err(error) => Err(error.into()),
-        };
+        heads.manifests.begin_clone(clone, home, sequence).await?;
 
-        // The name may have gone to another tenant meanwhile.
-        if !matches!(named, Ok(id) if id == clone) {
-            let release = Commit::drop_snapshot(&hold);
-            heads.manifests.commit(home, release).await?;
-            named?;
+        // After an error the name may be the clone's all the same, so the hold stays. If it is not,
+        // the home drops the hold by and by.
+        if heads.register.restore(to, clone).await? != clone {
             return Ok(Err(NotCloned::Taken(to.clone())));
+        }
+
+        // A process that slept for a day in between may have lost the hold.
+        let state = heads.manifests.refresh(home).await?;
+        if !state.snapshots.contains_key(&hold) {
+            heads.register.delete(to).await?;
+            return Err(Error::Snapshot(Violation::NoSnapshot { name: hold }));
         }
 
         info!(%from, %to, %clone, sequence, "a tenant was cloned");
@@ -120,14 +123,27 @@ impl Ingester {
     ///
     /// Requests: those of [`duramen_bucket::Tenants::delete`].
     pub async fn delete_tenant(&self, name: &TenantName) -> Result<Option<DeletedTenant>, Error> {
-        let deleted = self.heads.register.delete(name).await?;
+        let deleted = self.heads.register.delete(name).await;
+        self.settle(deleted.is_err()).await;
+        let deleted = deleted?;
 
         if let Some(deleted) = &deleted {
-            self.heads.forget(deleted.id);
             info!(tenant = %name, id = %deleted.id, "a tenant was deleted");
         }
 
         Ok(deleted)
+    }
+
+    /// Lets the heads know what the register says. If the outcome of a change is not clear, the
+    /// register is asked again.
+    async fn settle(&self, is_unclear: bool) {
+        let register = &self.heads.register;
+
+        if is_unclear && let Err(error) = register.refresh().await {
+            warn!(%error, "whether a tenant was renamed or deleted is not known yet");
+        }
+
+        self.heads.settle_all();
     }
 
     /// Returns what the store still has of a tenant that was deleted.

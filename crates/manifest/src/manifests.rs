@@ -108,6 +108,10 @@ impl Manifests {
         }
     }
 
+    pub fn bucket(&self) -> &Bucket {
+        &self.inner.bucket
+    }
+
     pub fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
     }

@@ -27,7 +27,12 @@ fn name(text: &str) -> TenantName {
 /// A bucket with a tenant of four flushes of one day, and a process.
 async fn flushed() -> (Bucket, Process) {
     let bucket = Bucket::memory(MockClock::at(OVER_MS));
-    let mut writer = Process::new(&bucket, 1, HOUR_MS, Policy::default(), 100);
+    let process = flushed_into(&bucket).await;
+    (bucket, process)
+}
+
+async fn flushed_into(bucket: &Bucket) -> Process {
+    let mut writer = Process::new(bucket, 1, HOUR_MS, Policy::default(), 100);
 
     for flush in 0..4 {
         let samples: Answer = (0..30)
@@ -36,8 +41,7 @@ async fn flushed() -> (Bucket, Process) {
         writer.flush(flush, &[(0, samples)]).await;
     }
 
-    let process = Process::new(&bucket, 9, OVER_MS, Policy::default(), 100);
-    (bucket, process)
+    Process::new(bucket, 9, OVER_MS, Policy::default(), 100)
 }
 
 /// Makes the clone.
@@ -172,6 +176,8 @@ async fn a_clone_that_never_came_holds_nothing() {
 
     let home = manifests.refresh(TENANT).await.unwrap();
     assert!(home.snapshots.is_empty());
+    let left = bucket.list(&keys::tenant(CLONE), None).await.unwrap();
+    assert_eq!(left.len(), 0, "its manifest");
     let blocks = home.blocks.values();
     let files: usize = blocks.map(|entry| entry.stats.files.len() + 1).sum();
     assert_eq!(objects(&bucket, TENANT).await, files);
@@ -179,7 +185,9 @@ async fn a_clone_that_never_came_holds_nothing() {
 
 #[tokio::test]
 async fn what_a_clone_needs_of_a_deleted_home_stays() {
-    let (bucket, process) = flushed().await;
+    let store_clock = MockClock::at(OVER_MS);
+    let bucket = Bucket::memory(Arc::clone(&store_clock) as _);
+    let process = flushed_into(&bucket).await;
     let manifests = process.manifests.clone();
     let clock = Arc::clone(&process.clock);
     let expected = ask(&bucket, &manifests, TENANT).await;
@@ -215,8 +223,28 @@ async fn what_a_clone_needs_of_a_deleted_home_stays() {
     assert!(objects(&bucket, TENANT).await > 0);
     assert_eq!(ask(&bucket, &manifests, CLONE).await, expected);
 
-    // Once the clone has merged, nothing is left of the home.
+    clock.advance(HOUR);
+    store_clock.advance(HOUR);
+    cycles.cycle().await;
+    assert!(objects(&bucket, TENANT).await > 0);
+    assert_eq!(ask(&bucket, &manifests, CLONE).await, expected);
+
+    // Once the clone has merged, queries over it may still read the blocks of the home.
+    let before = manifests.refresh(CLONE).await.unwrap();
     rounds.round().await;
+    cycles.cycle().await;
+    assert!(
+        !manifests
+            .refresh(CLONE)
+            .await
+            .unwrap()
+            .has_blocks_of(TENANT)
+    );
+    assert_eq!(query_of(&bucket, CLONE, &before).await, expected);
+
+    // Then nothing is left of the home.
+    clock.advance(HOUR);
+    store_clock.advance(HOUR);
     cycles.cycle().await;
     let left = bucket.list(&keys::tenant(TENANT), None).await.unwrap();
     assert_eq!(left.len(), 0);
@@ -248,4 +276,35 @@ async fn a_clone_deletes_nothing_of_its_home() {
     let clone = manifests.refresh(CLONE).await.unwrap();
     assert!(!clone.has_blocks_of(TENANT));
     assert_eq!(ask(&bucket, &manifests, TENANT).await, expected);
+}
+
+#[tokio::test]
+async fn a_damaged_clone_does_not_stop_its_home() {
+    let (bucket, process) = flushed().await;
+    let manifests = process.manifests.clone();
+    let clock = Arc::clone(&process.clock);
+    begin(&manifests).await;
+
+    let slots = bucket.list(&keys::manifest(CLONE), None).await.unwrap();
+    bucket.put(&slots[0].location, "damaged").await.unwrap();
+
+    // A process that has not read the clone before.
+    let other = Process::new(&bucket, 3, OVER_MS, Policy::default(), 100);
+    let rounds = other.into_rounds(true, Account::unbounded()).await;
+    rounds
+        .register
+        .restore(&name("clone"), CLONE)
+        .await
+        .unwrap();
+    let before = objects(&bucket, TENANT).await;
+
+    for _ in 0..3 {
+        rounds.round().await;
+        clock.advance(HOUR);
+    }
+
+    // The home is merged, and keeps what the clone may need.
+    let home = manifests.refresh(TENANT).await.unwrap();
+    assert_eq!((home.blocks.len(), home.snapshots.len()), (1, 1));
+    assert!(objects(&bucket, TENANT).await > before);
 }

@@ -25,8 +25,8 @@ pub(crate) struct TenantHead {
     pub(crate) id: TenantId,
     pub(crate) registry: SharedRegistry,
     pub(crate) families: RwLock<Families>,
-    /// The newest block with metadata of an earlier process, until its metadata is among
-    /// `families`.
+    /// The newest block with metadata of each writer before this process, the newest of all first,
+    /// until its metadata is among `families`. The first that has a family counts.
     pub(crate) carried_from: Mutex<Vec<Arc<BlockEntry>>>,
     /// Why the tenant is in quarantine, if it is: see [`crate::quarantine`].
     pub(crate) quarantined: RwLock<Option<Arc<str>>>,
@@ -47,7 +47,7 @@ pub(crate) struct TenantHead {
 pub(crate) struct Past {
     /// All records before this position are in blocks.
     pub(crate) flushed: Position,
-    /// The newest block with metadata, which has all that was known.
+    /// The newest block with metadata of each writer, the newest of all first.
     pub(crate) metadata: Vec<Arc<BlockEntry>>,
     /// The positions where generations must end, ascending, because deletions name them.
     pub(crate) seals: Vec<Position>,

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use super::ha::Pairs;
 use super::rate::SampleRate;
 
-/// The pairs and the rate of one tenant. Like a head, it lives as long as the process.
+/// The pairs and the rate of one tenant. Like a head, it lives as long as the process, unless the tenant is deleted.
 #[derive(Debug)]
 pub struct TenantIntake {
     pub(crate) id: TenantId,

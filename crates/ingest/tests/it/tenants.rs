@@ -40,6 +40,11 @@ async fn a_renamed_tenant_goes_on_with_what_it_has() {
     assert_eq!(system.id_of(&new), id);
     assert_eq!(parts(&system, id).await, 1);
 
+    // What is in memory is flushed under the new name.
+    system.ingester.flush(&new).await.unwrap();
+    let state = system.manifests.refresh(id).await.unwrap();
+    assert_eq!(state.blocks.len(), 1);
+
     // The name is free for another tenant.
     write(&system, &old, "other").await;
     assert_ne!(system.tenant_id(), id);
@@ -51,7 +56,7 @@ async fn a_renamed_tenant_goes_on_with_what_it_has() {
     let system = system.crash().await;
     assert_eq!(
         (system.report.unknown_tenants, system.report.samples),
-        (0, 3)
+        (0, 1)
     );
     assert_eq!(system.id_of(&new), id);
     assert_ne!(system.tenant_id(), id);
@@ -155,7 +160,19 @@ async fn a_clone_and_its_origin_have_nothing_in_common() {
     let state = system.manifests.refresh(home).await.unwrap();
     let holds: Vec<_> = state.snapshots.keys().cloned().collect();
     assert_eq!(holds.len(), 1, "{holds:?}");
-    let dropped = system.ingester.drop_snapshot(&from, &holds[0]).await;
-    let why = dropped.unwrap_err().to_string();
-    assert!(why.contains("those of clones"), "{why}");
+    for result in [
+        system
+            .ingester
+            .drop_snapshot(&from, &holds[0])
+            .await
+            .map(drop),
+        system
+            .ingester
+            .make_snapshot(&from, "clone-mine")
+            .await
+            .map(drop),
+    ] {
+        let why = result.unwrap_err().to_string();
+        assert!(why.contains("those of clones"), "{why}");
+    }
 }

@@ -87,7 +87,11 @@ pub(crate) async fn delete(
     let deleted = deleted.map_err(|error| Failure::of_deletion(&error))?;
 
     match deleted {
-        Some(deleted) => receipt(&state, &deleted).await,
+        // It is deleted, whether its objects can be counted now or not.
+        Some(deleted) => match receipt(&state, &deleted).await {
+            Ok(receipt) => Ok(receipt),
+            Err(_) => Ok(success(&shown(&deleted), &[])),
+        },
         None => Err(Failure::not_found(format!(
             "there is no such tenant. tenant=`{name}`"
         ))),

@@ -153,8 +153,8 @@ pub(crate) const SNAPSHOT: Parameter = required(
     Kind::Text,
     "The name of the snapshot: from 1 to 100 letters, digits and `-_.`.",
 );
-pub(crate) const RENAMED_FROM: Parameter = required("from", Kind::Text, "The tenant's name.");
-pub(crate) const RENAMED_TO: Parameter =
+pub(crate) const TENANT_FROM: Parameter = required("from", Kind::Text, "The tenant's name.");
+pub(crate) const TENANT_TO: Parameter =
     required("to", Kind::Text, "The new name, which no tenant has.");
 pub(crate) const DELETED_TENANT: Parameter = required("name", Kind::Text, "The tenant's name.");
 pub(crate) const DELETED: Parameter = required(

@@ -7,8 +7,8 @@ use crate::http::docs::endpoint::Answer::{Accepted, Data, Nothing};
 use crate::http::docs::endpoint::{Endpoint, PROTOBUF, on_get, on_post, on_post_put};
 use crate::http::docs::openapi::schemas::Schema;
 use crate::http::docs::parameter_docs::{
-    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, DELETED_TENANT, RENAMED_FROM,
-    RENAMED_TO, SNAPSHOT, VALUE,
+    ALL_TENANTS, AUTHOR, DELETED, DELETED_END, DELETED_START, DELETED_TENANT, SNAPSHOT,
+    TENANT_FROM, TENANT_TO, VALUE,
 };
 use crate::http::roles::state::ingester::IngesterState;
 use crate::http::write;
@@ -74,11 +74,11 @@ pub(crate) fn orders() -> Vec<Endpoint<Arc<IngesterState>>> {
             .answers(Data(Schema::Tenants)),
         on_post_put("/api/v1/admin/tenants/rename", tenants::rename)
             .says("Gives a tenant another name. Its data stays where it is.")
-            .takes(&[RENAMED_FROM, RENAMED_TO])
+            .takes(&[TENANT_FROM, TENANT_TO])
             .answers(Nothing),
         on_post_put("/api/v1/admin/tenants/clone", tenants::clone)
             .says("Makes a tenant that begins with what another one has now. No sample is copied.")
-            .takes(&[RENAMED_FROM, RENAMED_TO])
+            .takes(&[TENANT_FROM, TENANT_TO])
             .answers(Data(Schema::Tenant)),
         on_post_put("/api/v1/admin/tenants/delete", tenants::delete)
             .says(
